@@ -1,0 +1,38 @@
+import { pino } from "pino";
+import { BaseAgent } from "./agent/agent.ts";
+import type { Runner } from "./agent/runner.ts";
+import type { Database } from "./db/database.ts";
+import { inMemory } from "./db/sqlite/connection.ts";
+import { SqliteDb } from "./db/sqlite/sqlite-db.ts";
+import type { JsonObject } from "./events/json.ts";
+import { DurableRunner } from "./runs/runner.ts";
+import { readSettings } from "./settings.ts";
+
+/** Agents that share a database and are served by no AgentOS share its runner too. */
+const runners = new WeakMap<Database, Runner>();
+
+/**
+ * An agent: a model with instructions and tools. Hand it to an `AgentOS` to serve it, or call it from anywhere.
+ *
+ * @typeParam TOutput - the type of its answers; inferred from `outputSchema`, `string` without one
+ * @typeParam TState - the type of its sessions' state; inferred from `sessionState`
+ * @typeParam TDependencies - the type of what its callers hand in for a run
+ * @example
+ * const copilot = new Agent({ id: "copilot", model: new OpenAIResponses({ id: "gpt-5.5" }), db });
+ * const { content } = await copilot.run("Hello", { userId: "sarah@acme.com" });
+ */
+export class Agent<
+  TOutput = string,
+  TState extends JsonObject = JsonObject,
+  TDependencies extends JsonObject = JsonObject,
+> extends BaseAgent<TOutput, TState, TDependencies> {
+  protected override ownRunner(): Runner {
+    const db = this.db ?? new SqliteDb({ path: inMemory });
+    let runner = runners.get(db);
+    if (!runner) {
+      runner = new DurableRunner({ db, logger: pino({ name: "agentos", level: readSettings().logLevel }) });
+      runners.set(db, runner);
+    }
+    return runner;
+  }
+}

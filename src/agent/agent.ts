@@ -1,0 +1,129 @@
+import type * as z from "zod";
+import type { Database } from "../db/database.ts";
+import { RunNotCompletedError } from "../errors.ts";
+import type { JsonObject } from "../events/json.ts";
+import type { RunEvent } from "../events/run-events.ts";
+import type { Attachment } from "../models/model.ts";
+import { defineAgent } from "./define.ts";
+import type { AgentDefinition, AgentOptions } from "./definition.ts";
+import { outputFromZod } from "./output.ts";
+import { type RunResult, toRunResult } from "./result.ts";
+import type { Runner, RunRequest } from "./runner.ts";
+
+/** What one run may say for itself. */
+export interface RunOptions<
+  TOutput = string,
+  TState extends JsonObject = JsonObject,
+  TDependencies extends JsonObject = JsonObject,
+> {
+  /** The conversation that the run belongs to; a new one where absent. */
+  sessionId?: string;
+  /** Who the run is for. */
+  userId?: string;
+  /** Laid over the session's state, key by key. */
+  sessionState?: Partial<TState>;
+  /** For the tools and the instructions of this run. Not stored. */
+  dependencies?: TDependencies;
+  /** Kept with the run. */
+  metadata?: JsonObject;
+  /** Files that go to the model with the message. */
+  files?: readonly Attachment[];
+  /** Takes the place of the agent's output schema. */
+  outputSchema?: z.ZodType<TOutput>;
+  /** Aborting it cancels the run. */
+  signal?: AbortSignal;
+}
+
+/**
+ * An agent that can be called from anywhere. What it is made of is checked when it is made; how its runs are stored
+ * is the business of its runner.
+ */
+export abstract class BaseAgent<
+  TOutput = string,
+  TState extends JsonObject = JsonObject,
+  TDependencies extends JsonObject = JsonObject,
+> {
+  /** The checked options. */
+  readonly definition: AgentDefinition;
+  readonly #outputSchema: z.ZodType<TOutput> | undefined;
+  #runner: Runner | undefined;
+
+  /** @throws {ConfigurationError} that names the option that cannot work */
+  constructor(options: AgentOptions<TOutput, TState, TDependencies>) {
+    this.definition = defineAgent(options);
+    this.#outputSchema = options.outputSchema;
+  }
+
+  get id(): string {
+    return this.definition.id;
+  }
+
+  get db(): Database | undefined {
+    return this.definition.db;
+  }
+
+  /** Makes the runner of an agent that no AgentOS serves. */
+  protected abstract ownRunner(): Runner;
+
+  /** Gives the agent the runner of the AgentOS that serves it. */
+  bind(runner: Runner): void {
+    this.#runner = runner;
+  }
+
+  /**
+   * Runs the agent and waits for its answer. The run is stored like one over HTTP.
+   *
+   * @param input - what the user says
+   * @throws {NotFoundError} when the session is another user's
+   * @throws {RunNotCompletedError} when the run ended as `error` or was cancelled; its `run` is what there is of it
+   * @example
+   * const { content } = await agent.run("Summarize this thread", { userId: "sarah@acme.com", sessionId: "thread-42" });
+   */
+  async run<TRunOutput = TOutput>(
+    input: string,
+    options: RunOptions<TRunOutput, TState, TDependencies> = {},
+  ): Promise<RunResult<TRunOutput, TState>> {
+    const started = await this.#start(input, options, false);
+    const run = await started.ended();
+    if (run.status !== "completed") throw new RunNotCompletedError(run);
+    const schema = options.outputSchema ?? this.#outputSchema;
+    // The answer was held against this very schema before it was stored; parsing gives it the schema's own type.
+    const content = (schema ? await schema.parseAsync(run.content) : run.content) as TRunOutput;
+    return toRunResult(run, content);
+  }
+
+  /**
+   * Runs the agent and gives its events as they come; the last is `RunCompleted`, `RunError` or `RunCancelled`.
+   * Leaving the loop early does not end the run: abort `options.signal` for that.
+   *
+   * @throws {NotFoundError} when the session is another user's
+   * @example
+   * for await (const event of agent.stream("Tell me a story")) {
+   *   if (event.event === "RunContent") process.stdout.write(event.content);
+   * }
+   */
+  async *stream<TRunOutput = TOutput>(
+    input: string,
+    options: RunOptions<TRunOutput, TState, TDependencies> = {},
+  ): AsyncGenerator<RunEvent, void, void> {
+    const started = await this.#start(input, options, true);
+    yield* started.events();
+  }
+
+  #start<T>(message: string, options: RunOptions<T, TState, TDependencies>, stream: boolean) {
+    this.#runner ??= this.ownRunner();
+    const { files, outputSchema, ...rest } = options;
+    const request: RunRequest = {
+      agent: this.definition,
+      message,
+      stream,
+      ...(rest as Pick<
+        RunRequest,
+        "sessionId" | "userId" | "sessionState" | "dependencies" | "metadata" | "signal"
+      >),
+      ...(files && { attachments: files }),
+      ...(outputSchema && { output: outputFromZod(outputSchema) }),
+    };
+    return this.#runner.start(request);
+  }
+}

@@ -1,0 +1,97 @@
+import { ConfigurationError } from "../errors.ts";
+import type { JsonObject } from "../events/json.ts";
+import { fromAiSdk, isAiSdkModel } from "../models/ai-sdk.ts";
+import type { AgentDefinition, AgentOptions, Instructions } from "./definition.ts";
+import { outputFromZod } from "./output.ts";
+import type { Tool } from "./tool.ts";
+
+const agentId = /^[A-Za-z0-9_.-]{1,128}$/;
+
+const known = new Set<string>([
+  "id",
+  "name",
+  "description",
+  "instructions",
+  "model",
+  "db",
+  "tools",
+  "addHistoryToContext",
+  "numHistoryRuns",
+  "sessionState",
+  "outputSchema",
+  "retries",
+  "retryDelay",
+  "toolCallLimit",
+  "timeLimit",
+  "metadata",
+] satisfies (keyof AgentOptions)[]);
+
+/**
+ * Checks an agent's options and fills in what was left out.
+ *
+ * @throws {ConfigurationError} that names the first option that cannot work
+ */
+export function defineAgent<TOutput, TState extends JsonObject, TDependencies extends JsonObject>(
+  options: AgentOptions<TOutput, TState, TDependencies>,
+): AgentDefinition {
+  for (const option of Object.keys(options)) {
+    if (!known.has(option)) throw new ConfigurationError(`Agent: this version has no option "${option}".`);
+  }
+  const { id } = options;
+  if (typeof id !== "string" || !agentId.test(id)) {
+    throw new ConfigurationError(
+      `Agent: id ${JSON.stringify(id)} must be 1 to 128 letters, digits, "_", "-" or ".".`,
+    );
+  }
+  const tools = (options.tools ?? []) as readonly Tool[];
+  refuseTwice(id, tools);
+  return {
+    id,
+    name: options.name,
+    description: options.description,
+    instructions: options.instructions as Instructions | undefined,
+    model: modelOf(id, options.model),
+    db: options.db,
+    tools,
+    addHistoryToContext: options.addHistoryToContext ?? false,
+    numHistoryRuns: within(id, "numHistoryRuns", options.numHistoryRuns ?? 3, 1, 100),
+    sessionState: options.sessionState ?? {},
+    output: options.outputSchema && outputFromZod(options.outputSchema),
+    retries: within(id, "retries", options.retries ?? 2, 0, 10),
+    retryDelay: within(id, "retryDelay", options.retryDelay ?? 0.5, 0, 60, false),
+    toolCallLimit: within(id, "toolCallLimit", options.toolCallLimit ?? 50, 0, 10_000),
+    timeLimit: within(id, "timeLimit", options.timeLimit ?? 3600, 0.001, 86_400, false),
+    metadata: options.metadata ?? {},
+  };
+}
+
+function modelOf(id: string, model: AgentOptions["model"]): AgentDefinition["model"] {
+  if (isAiSdkModel(model)) return fromAiSdk(model);
+  if (typeof model === "object" && model !== null && typeof model.generate === "function") return model;
+  throw new ConfigurationError(
+    `Agent "${id}": model must be one of this package, such as new OpenAIResponses(), or a language model of the Vercel AI SDK.`,
+  );
+}
+
+function refuseTwice(id: string, tools: readonly Tool[]): void {
+  const names = new Set<string>();
+  for (const { name } of tools) {
+    if (names.has(name)) throw new ConfigurationError(`Agent "${id}": two tools are named "${name}".`);
+    names.add(name);
+  }
+}
+
+function within(
+  id: string,
+  option: string,
+  value: number,
+  least: number,
+  most: number,
+  whole = true,
+): number {
+  if (typeof value === "number" && value >= least && value <= most && (!whole || Number.isInteger(value)))
+    return value;
+  throw new ConfigurationError(
+    `Agent "${id}": ${option} must be ${whole ? "a whole number" : "a number"} from ${least} to ${most}, not ${value}.`,
+  );
+}

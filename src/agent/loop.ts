@@ -1,0 +1,100 @@
+import type { JsonObject, JsonValue } from "../events/json.ts";
+import type { Message } from "../events/messages.ts";
+import type { RunEventBody } from "../events/run-events.ts";
+import type { Attachment, ModelMessage, ToolDefinition } from "../models/model.ts";
+import type { AgentDefinition } from "./definition.ts";
+import { modelTurn } from "./model-turn.ts";
+import type { OutputSchema } from "./output.ts";
+import { newMessage, systemPrompt } from "./prompt.ts";
+import { runTools } from "./tool-calls.ts";
+
+/** All that the loop knows of a run. It knows no HTTP and no database. */
+export interface LoopContext {
+  readonly agent: AgentDefinition;
+  readonly runId: string;
+  readonly sessionId: string;
+  readonly userId: string | undefined;
+  readonly message: string;
+  /** The references to the attachments, as the user message names them. */
+  readonly media: Pick<Message, "files" | "images" | "audio">;
+  readonly attachments: readonly Attachment[];
+  /** Messages of earlier runs, oldest first. */
+  readonly history: readonly ModelMessage[];
+  /** Tools read and change it in place. */
+  readonly sessionState: JsonObject;
+  readonly dependencies: JsonObject;
+  readonly metadata: JsonObject;
+  readonly output: OutputSchema | undefined;
+  readonly stream: boolean;
+  readonly signal: AbortSignal;
+  /** The run's own messages. The loop adds to them. */
+  readonly messages: Message[];
+}
+
+/** Not an event: a point from which the run could go on after a crash. The end of a run is one too. */
+export interface Checkpoint {
+  event: "Checkpoint";
+}
+
+/** What the loop gives whoever drives it. */
+export type LoopStep = RunEventBody | Checkpoint;
+
+/** What a run came to. */
+export interface LoopResult {
+  content: JsonValue;
+  content_type: string;
+}
+
+/**
+ * The agent at work: asks the model, runs the tools it asks for, and asks again until it answers.
+ *
+ * @returns events up to `RunContentCompleted`, with checkpoints between them; the last value is the answer
+ * @throws {ModelError | OutputSchemaError} when the run cannot be brought to an answer
+ */
+export async function* runLoop(context: LoopContext): AsyncGenerator<LoopStep, LoopResult, void> {
+  const { agent, output } = context;
+  const identity = { model: agent.model.id, model_provider: agent.model.provider };
+  yield { event: "RunStarted", ...identity };
+
+  const prompt: ModelMessage[] = await opening(context);
+  const definitions = agent.tools.map((tool) => tool.definition);
+  let callsLeft = agent.toolCallLimit;
+  let text = "";
+
+  while (true) {
+    // A model that may call no more tools is told of none, so that it has to answer.
+    const offered: readonly ToolDefinition[] = callsLeft > 0 ? definitions : [];
+    const turn = yield* modelTurn(context, prompt, offered);
+    text += turn.text;
+    context.messages.push(turn.message);
+    prompt.push(turn.message);
+    if (turn.calls.length === 0 || offered.length === 0) {
+      const answer = output
+        ? { content: output.parse(turn.text), content_type: output.name }
+        : { content: text, content_type: "str" };
+      yield { event: "RunContentCompleted" };
+      return answer;
+    }
+    yield { event: "Checkpoint" };
+    for await (const step of runTools(context, turn.calls, callsLeft)) {
+      if (step.event === "Checkpoint") prompt.push(context.messages.at(-1)!);
+      yield step;
+    }
+    callsLeft = Math.max(0, callsLeft - turn.calls.length);
+  }
+}
+
+/** What the model is asked first: the system prompt, the history, the message. */
+async function opening(context: LoopContext): Promise<ModelMessage[]> {
+  const instructed = await systemPrompt(context.agent, {
+    ...(context.userId === undefined ? {} : { userId: context.userId }),
+    sessionId: context.sessionId,
+    sessionState: context.sessionState,
+    dependencies: context.dependencies,
+  });
+  const system = instructed === undefined ? [] : [newMessage("system", { content: instructed })];
+  const user = newMessage("user", { content: context.message, ...context.media });
+  context.messages.push(...system, user);
+  const { attachments } = context;
+  return [...system, ...context.history, attachments.length > 0 ? { ...user, attachments } : user];
+}

@@ -1,0 +1,124 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { ModelError } from "../errors.ts";
+import type { JsonObject } from "../events/json.ts";
+import type { Message, MessageToolCall } from "../events/messages.ts";
+import { noTokens, type TokenUsage } from "../events/metrics.ts";
+import type { RunEventBody } from "../events/run-events.ts";
+import type { ModelEvent, ModelMessage, ModelRequest, ToolDefinition } from "../models/model.ts";
+import type { LoopContext } from "./loop.ts";
+import { newMessage } from "./prompt.ts";
+
+/** What one turn of the model came to. */
+interface Turn {
+  text: string;
+  message: Message;
+  calls: readonly MessageToolCall[];
+}
+
+/** The longest that a provider's `Retry-After` is followed, in seconds. */
+const longestRetryAfter = 60;
+
+/** One turn of the model, with its events. Without `stream`, its text comes as one event. */
+export async function* modelTurn(
+  context: LoopContext,
+  messages: readonly ModelMessage[],
+  tools: readonly ToolDefinition[],
+): AsyncGenerator<RunEventBody, Turn, void> {
+  const { agent, stream } = context;
+  const identity = { model: agent.model.id, model_provider: agent.model.provider };
+  const request: ModelRequest = {
+    messages,
+    tools,
+    stream,
+    signal: context.signal,
+    ...(context.output && { output: { name: context.output.name, schema: context.output.schema } }),
+  };
+  yield { event: "ModelRequestStarted", ...identity };
+
+  const start = performance.now();
+  let firstToken: number | undefined;
+  let text = "";
+  let reasoning = "";
+  let usage: TokenUsage = noTokens();
+  const calls: MessageToolCall[] = [];
+  const items: JsonObject[] = [];
+
+  for await (const event of withRetries(context, request)) {
+    if (event.type !== "finish") firstToken ??= performance.now();
+    switch (event.type) {
+      case "text":
+        text += event.delta;
+        if (stream && event.delta !== "")
+          yield { event: "RunContent", content: event.delta, content_type: "str" };
+        break;
+      case "reasoning":
+        if (reasoning === "") yield { event: "ReasoningStarted" };
+        reasoning += event.delta;
+        if (stream) yield { event: "ReasoningContentDelta", reasoning_content: event.delta };
+        break;
+      case "tool-call":
+        calls.push({
+          id: event.id,
+          call_id: event.callId,
+          type: "function",
+          function: { name: event.name, arguments: event.arguments },
+        });
+        break;
+      case "provider-item":
+        items.push(event.item);
+        break;
+      case "finish":
+        usage = event.usage;
+        break;
+      default:
+        event satisfies never;
+    }
+  }
+
+  if (reasoning !== "") {
+    if (!stream) yield { event: "ReasoningContentDelta", reasoning_content: reasoning };
+    yield { event: "ReasoningCompleted", reasoning_content: reasoning };
+  }
+  if (!stream && text !== "") yield { event: "RunContent", content: text, content_type: "str" };
+
+  const timeToFirstToken =
+    firstToken === undefined ? {} : { time_to_first_token: (firstToken - start) / 1000 };
+  yield { event: "ModelRequestCompleted", ...identity, ...usage, ...timeToFirstToken };
+  const message = newMessage("assistant", {
+    ...(text === "" ? {} : { content: text }),
+    ...(calls.length === 0 ? {} : { tool_calls: calls }),
+    ...(items.length === 0 ? {} : { provider_items: items }),
+    metrics: {
+      input_tokens: usage.input_tokens,
+      output_tokens: usage.output_tokens,
+      total_tokens: usage.total_tokens,
+      duration: (performance.now() - start) / 1000,
+      ...timeToFirstToken,
+    },
+  });
+  return { text, message, calls };
+}
+
+/** Asks again after a failure that may pass, as long as nothing of the turn was heard. */
+async function* withRetries(
+  { agent, signal }: LoopContext,
+  request: ModelRequest,
+): AsyncGenerator<ModelEvent> {
+  for (let attempt = 0; ; attempt++) {
+    let heard = false;
+    try {
+      for await (const event of agent.model.generate(request)) {
+        heard = true;
+        yield event;
+      }
+      return;
+    } catch (error) {
+      if (heard || !(error instanceof ModelError) || !error.retryable || attempt >= agent.retries)
+        throw error;
+      // Half of the wait is random, so that many runs that failed together do not come back together.
+      const backoff = agent.retryDelay * 2 ** attempt * (0.5 + Math.random() / 2);
+      const seconds = Math.min(error.retryAfter ?? 0, longestRetryAfter);
+      await wait(Math.max(backoff, seconds) * 1000, undefined, { signal });
+    }
+  }
+}

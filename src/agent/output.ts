@@ -1,0 +1,62 @@
+import * as z from "zod";
+import { ConfigurationError, OutputSchemaError } from "../errors.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../events/json.ts";
+import type { OutputFormat } from "../models/model.ts";
+
+/** The shape that a run's answer must have, and how an answer is held against it. */
+export interface OutputSchema extends OutputFormat {
+  /** @throws {OutputSchemaError} when the text is no JSON, or does not fit */
+  parse(text: string): JsonValue;
+}
+
+/** An output schema from an agent's zod schema. */
+export function outputFromZod(schema: z.ZodType): OutputSchema {
+  let json: JsonObject;
+  try {
+    json = z.toJSONSchema(schema, { io: "input" });
+  } catch (error) {
+    throw new ConfigurationError("The outputSchema cannot be told to a model: it has no JSON form.", {
+      cause: error,
+    });
+  }
+  const { $schema: _dialect, ...rest } = json;
+  return outputSchema(rest, schema);
+}
+
+/**
+ * An output schema from a JSON schema, as a caller sends one.
+ *
+ * @throws {Error} with what is wrong, when it is none, or uses what cannot be checked here
+ */
+export function outputFromJsonSchema(schema: unknown): OutputSchema {
+  if (!isJsonObject(schema)) throw new Error("Input should be a JSON object that is a JSON schema");
+  if (schema["type"] !== undefined && schema["type"] !== "object") {
+    throw new Error("The root of the schema must be of type object");
+  }
+  return outputSchema(schema, z.fromJSONSchema({ type: "object", ...schema }));
+}
+
+function outputSchema(schema: JsonObject, check: z.ZodType): OutputSchema {
+  if (schema["type"] !== undefined && schema["type"] !== "object") {
+    throw new ConfigurationError("The root of an outputSchema must be an object: z.object({ … }).");
+  }
+  return {
+    name: typeof schema["title"] === "string" && schema["title"] !== "" ? schema["title"] : "output",
+    schema: { type: "object", ...schema },
+    parse(text) {
+      let value: JsonValue;
+      try {
+        value = JSON.parse(text) as JsonValue;
+      } catch (error) {
+        throw new OutputSchemaError("The model's answer is not the JSON that the output schema asks for.", {
+          cause: error,
+        });
+      }
+      const checked = check.safeParse(value);
+      if (checked.success) return value;
+      throw new OutputSchemaError(
+        `The model's answer does not fit the output schema. ${z.prettifyError(checked.error)}`,
+      );
+    },
+  };
+}

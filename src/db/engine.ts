@@ -1,0 +1,15 @@
+import type { Kysely } from "kysely";
+import type { PreparedQuery } from "./prepared.ts";
+import type { NewRun, SessionStart } from "./records.ts";
+import type { Tables } from "./schema.ts";
+
+/** What the two engines do each in its own way. Everything else is the same queries on both. */
+export interface Engine {
+  readonly db: Kysely<Tables>;
+
+  /** Runs a query that was built once. */
+  all<TParameters, TRow>(query: PreparedQuery<TParameters, TRow>, parameters: TParameters): Promise<TRow[]>;
+
+  /** Makes or adopts the session and writes the run, in one commit; undefined where the session is somebody else's. */
+  acceptRun(run: NewRun): Promise<SessionStart | undefined>;
+}

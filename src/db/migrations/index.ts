@@ -1,0 +1,52 @@
+import { type Kysely, sql } from "kysely";
+import { type Migration, Migrator } from "kysely/migration";
+import { ConfigurationError } from "../../errors.ts";
+import type { Tables } from "../schema.ts";
+import { runs } from "./001-runs.ts";
+
+/** In the order in which they are run. They only add: an older node goes on beside a newer schema. */
+function migrations(engine: "sqlite" | "postgres"): Record<string, Migration> {
+  return { "001-runs": runs(engine) };
+}
+
+/**
+ * Brings the tables up to date. What is newer than this version is left alone.
+ *
+ * @throws {ConfigurationError} when a migration fails; it was rolled back then
+ */
+export async function migrate(
+  db: Kysely<Tables>,
+  engine: "sqlite" | "postgres",
+  schema?: string,
+): Promise<void> {
+  // Read before: while it migrates, Kysely holds the only connection of a SQLite database.
+  const all = { ...(await ofNewerVersions(db)), ...migrations(engine) };
+  const migrator = new Migrator({
+    db,
+    provider: { getMigrations: () => Promise.resolve(all) },
+    migrationTableName: "migrations",
+    migrationLockTableName: "migrations_lock",
+    ...(schema === undefined ? {} : { migrationTableSchema: schema }),
+  });
+  const { error, results } = await migrator.migrateToLatest();
+  if (!error) return;
+  const failed = results?.find((result) => result.status === "Error")?.migrationName;
+  const reason = error instanceof Error ? error.message : String(error);
+  throw new ConfigurationError(
+    `The database could not be brought up to date${failed ? ` (${failed})` : ""}: ${reason}`,
+    {
+      cause: error,
+    },
+  );
+}
+
+/**
+ * What a newer version has run already: nothing is left to do for it here. Kysely would refuse to start otherwise, and an
+ * older node that is restarted in the middle of a rolling deploy must come up.
+ */
+async function ofNewerVersions(db: Kysely<Tables>): Promise<Record<string, Migration>> {
+  const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
+  if (!tables.some(({ name }) => name === "migrations")) return {};
+  const { rows } = await sql<{ name: string }>`select name from ${sql.table("migrations")}`.execute(db);
+  return Object.fromEntries(rows.map(({ name }) => [name, { up: () => Promise.resolve() }]));
+}

@@ -1,0 +1,29 @@
+import pg from "pg";
+
+/** How long a query may take, in milliseconds. A database that froze must not hold its callers for ever. */
+const queryTimeout = 30_000;
+
+/** How long a caller waits for a connection, in milliseconds. */
+const checkoutTimeout = 5_000;
+
+/** A pool whose connections report every lost one, and give whole numbers as numbers. */
+export function createPool(url: string, max: number, onError: (error: Error) => void): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max,
+    connectionTimeoutMillis: checkoutTimeout,
+    query_timeout: queryTimeout,
+    statement_timeout: queryTimeout,
+    idle_in_transaction_session_timeout: 5_000,
+    keepAlive: true,
+    application_name: "agentos",
+    types: { getTypeParser: typeParser as typeof pg.types.getTypeParser },
+  });
+  pool.on("error", onError);
+  return pool;
+}
+
+/** Times and counts fit a JavaScript number; `pg` gives every bigint as text otherwise. */
+function typeParser(oid: number, format?: "text" | "binary") {
+  return oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format as "text");
+}

@@ -1,0 +1,237 @@
+import { Kysely, PostgresDialect } from "kysely";
+import type pg from "pg";
+import { AgentOSError, ConfigurationError, DatabaseUnavailableError } from "../../errors.ts";
+import type { JsonObject } from "../../events/json.ts";
+import type { Database, Store } from "../database.ts";
+import type { Engine } from "../engine.ts";
+import { migrate } from "../migrations/index.ts";
+import type { PreparedQuery } from "../prepared.ts";
+import type { Principal } from "../principal.ts";
+import { acceptParameters, mediaQueries } from "../queries/accept.ts";
+import type { LogWrite, SessionStart } from "../records.ts";
+import type { Tables } from "../schema.ts";
+import { SqlStore, type StoreQueries, storeQueries } from "../store.ts";
+import { createPool } from "./pool.ts";
+import { acceptQuery, appendText, appendValues, mergeState, type Queryable } from "./run-writes.ts";
+
+/** Where a PostgreSQL database is, and how much of it is used. */
+export interface PostgresDbOptions {
+  /** `postgresql://user:password@host:port/database`. Default: the environment's `DATABASE_URL`. */
+  url?: string;
+  /** The schema that holds the tables; made where it is missing. Default `agentos`. */
+  schema?: string;
+  /** Connections for requests; the log has one of its own. Default 10. */
+  poolSize?: number;
+  /** Names the database in answers. Default `postgres`. */
+  id?: string;
+}
+
+/** Held while tables are made, so that servers that start together do it one after another. */
+const migrationLock = 4_126_001;
+
+/**
+ * Keeps everything in PostgreSQL, 14 or later.
+ *
+ * @example
+ * const db = new PostgresDb({ url: "postgresql://ai:ai@localhost:5432/ai" });
+ */
+export class PostgresDb implements Database {
+  readonly id: string;
+  readonly engine = "postgres";
+  readonly location: string;
+  readonly #schema: string;
+  readonly #pool: pg.Pool;
+  /** One connection, for the log alone: a pool full of requests never holds up an append. */
+  readonly #logPool: pg.Pool;
+  readonly #engine: Engine;
+  readonly #queries: StoreQueries;
+  readonly #appendText: string;
+  #opening: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+
+  /** @throws {ConfigurationError} when the URL is none */
+  constructor(options: PostgresDbOptions = {}) {
+    const url = options.url ?? process.env["DATABASE_URL"] ?? "";
+    this.id = options.id ?? "postgres";
+    this.location = withoutPassword(url);
+    this.#schema = options.schema ?? "agentos";
+    // A lost idle connection is replaced at the next query; a query that fails says so itself.
+    const onError = () => undefined;
+    this.#pool = createPool(url, options.poolSize ?? 10, onError);
+    this.#logPool = createPool(url, 1, onError);
+    const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: this.#pool }) }).withSchema(
+      this.#schema,
+    );
+    this.#queries = storeQueries(db);
+    this.#appendText = appendText(this.#schema);
+    this.#engine = this.#makeEngine(db);
+  }
+
+  open(): Promise<void> {
+    this.#opening ??= this.#prepare().catch((error: unknown) => {
+      this.#opening = undefined;
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  async ping(): Promise<void> {
+    await this.#run(this.#pool, { text: "SELECT 1", values: [] });
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= Promise.all([this.#pool.end(), this.#logPool.end()]).then(() => undefined);
+    return this.#closing;
+  }
+
+  storeFor(principal: Principal): Store {
+    return new SqlStore(this.#engine, this.#queries, principal);
+  }
+
+  async writeLogs(writes: readonly LogWrite[]): Promise<ReadonlySet<string>> {
+    const append = { name: "append", text: this.#appendText, values: appendValues(writes) };
+    const changes = writes.filter((write) => write.stateChange !== undefined);
+    const rows =
+      changes.length === 0
+        ? await this.#run<{ run_id: string }>(this.#logPool, append)
+        : await this.#transaction(this.#logPool, async (client) => {
+            const owned = (await client.query<{ run_id: string }>(append)).rows;
+            const kept = new Set(owned.map((row) => row.run_id));
+            for (const { runId, sessionId, stateChange, row } of changes.toSorted(bySession)) {
+              if (kept.has(runId))
+                await mergeState(client, this.#schema, sessionId, stateChange!, row?.at ?? Date.now());
+            }
+            return owned;
+          });
+    const kept = new Set(rows.map((row) => row.run_id));
+    return new Set(writes.map((write) => write.runId).filter((runId) => !kept.has(runId)));
+  }
+
+  #makeEngine(db: Kysely<Tables>): Engine {
+    const accept = acceptQuery(db);
+    const media = mediaQueries(db);
+    const names = new Map<string, string>();
+    const config = <P, R>(query: PreparedQuery<P, R>, parameters: P) => {
+      const name = names.get(query.sql) ?? `agentos_${names.size}`;
+      names.set(query.sql, name);
+      return { name, text: query.sql, values: query.values(parameters) };
+    };
+    return {
+      db,
+      all: (query, parameters) => this.#run(this.#pool, config(query, parameters)),
+      acceptRun: async (run) => {
+        const query = config(accept, acceptParameters(run));
+        if (run.media.length === 0) return sessionStart(await this.#run(this.#pool, query));
+        return this.#transaction(this.#pool, async (client) => {
+          const session = sessionStart((await client.query<SessionRow>(query)).rows);
+          for (const file of session ? run.media : []) {
+            const { sha256, bytes } = file;
+            await client.query(config(media.bytes, { sha256, size: bytes.length, bytes }));
+            await client.query(
+              config(media.use, {
+                media_id: file.mediaId,
+                run_id: run.runId,
+                session_id: run.sessionId,
+                sha256,
+                filename: file.filename,
+                mime_type: file.mimeType,
+              }),
+            );
+          }
+          return session;
+        });
+      },
+    };
+  }
+
+  async #prepare(): Promise<void> {
+    let client: pg.PoolClient | undefined;
+    try {
+      client = await this.#pool.connect();
+      await client.query("SELECT pg_advisory_lock($1)", [migrationLock]);
+      await client.query(`CREATE SCHEMA IF NOT EXISTS ${client.escapeIdentifier(this.#schema)}`);
+      await migrate(this.#engine.db, "postgres", this.#schema);
+    } catch (error) {
+      if (error instanceof ConfigurationError) throw error;
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new ConfigurationError(`The PostgreSQL database ${this.location} cannot be opened: ${reason}.`, {
+        cause: error,
+      });
+    } finally {
+      await client
+        ?.query("SELECT pg_advisory_unlock($1)", [migrationLock])
+        .catch(() => client?.release(true));
+      client?.release();
+    }
+  }
+
+  async #run<TRow>(
+    pool: pg.Pool,
+    query: { name?: string; text: string; values: unknown[] },
+  ): Promise<TRow[]> {
+    try {
+      return (await pool.query(query)).rows as TRow[];
+    } catch (error) {
+      throw unavailable(error);
+    }
+  }
+
+  async #transaction<T>(pool: pg.Pool, work: (client: Queryable) => Promise<T>): Promise<T> {
+    let client: pg.PoolClient | undefined;
+    try {
+      client = await pool.connect();
+      await client.query("BEGIN");
+      const result = await work(client as Queryable);
+      await client.query("COMMIT");
+      client.release();
+      return result;
+    } catch (error) {
+      // The connection goes with its transaction: the database rolls back what it held.
+      client?.release(true);
+      throw unavailable(error);
+    }
+  }
+}
+
+interface SessionRow {
+  state: string;
+  user_id: string | null;
+}
+
+function sessionStart(rows: SessionRow[]): SessionStart | undefined {
+  const [row] = rows;
+  return row && { state: JSON.parse(row.state) as JsonObject, userId: row.user_id ?? undefined };
+}
+
+function bySession(a: LogWrite, b: LogWrite): number {
+  return a.sessionId < b.sessionId ? -1 : 1;
+}
+
+/** An error that says that the database is away, rather than that a statement was wrong. */
+function unavailable(error: unknown): unknown {
+  if (error instanceof AgentOSError) return error;
+  if (!(error instanceof Error)) return error;
+  const { code } = error as { code?: unknown };
+  // Classes 08, 53, 57 and 58 of PostgreSQL: connection, resources, intervention, system. `pg` itself gives no codes.
+  const away =
+    typeof code === "string"
+      ? /^(?:08|53|57|58)|^E[A-Z]+$/.test(code)
+      : /timeout|terminated|connection|not queryable|after calling end/i.test(error.message);
+  return away
+    ? new DatabaseUnavailableError("The database does not answer. Try again.", { cause: error })
+    : error;
+}
+
+function withoutPassword(url: string): string {
+  try {
+    const parsed = new URL(url);
+    if (!/^postgres(?:ql)?:$/.test(parsed.protocol)) throw new Error("not a PostgreSQL URL");
+    if (parsed.password !== "") parsed.password = "***";
+    return parsed.toString();
+  } catch (error) {
+    throw new ConfigurationError(
+      "PostgresDb: url must look like postgresql://user:password@host:5432/database (setting DATABASE_URL).",
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,70 @@
+import type { Selectable } from "kysely";
+import type { JsonObject, JsonValue } from "../../events/json.ts";
+import type { Message } from "../../events/messages.ts";
+import type { RunMetrics } from "../../events/metrics.ts";
+import type { FoldedRun, Run, RunInput, RunStatus } from "../../events/run.ts";
+import type { ToolExecution } from "../../events/tool-execution.ts";
+import type { RunSnapshot } from "../records.ts";
+import type { Tables } from "../schema.ts";
+
+/** What a checkpoint or an end writes into a run's row. */
+export interface SnapshotColumns {
+  status: string;
+  checkpoint_index: number;
+  content: string;
+  content_type: string;
+  reasoning_content: string;
+  tools: string;
+  session_state: string;
+  metrics: string;
+  error: string | null;
+  updated_at: number;
+  ended_at: number | null;
+}
+
+/** A fold as the columns of a run's row. */
+export function snapshotColumns({ fold, ended, at }: RunSnapshot): SnapshotColumns {
+  return {
+    status: fold.status,
+    checkpoint_index: fold.last_event_index,
+    content: JSON.stringify(fold.content),
+    content_type: fold.content_type,
+    reasoning_content: JSON.stringify(fold.reasoning_content),
+    tools: JSON.stringify(fold.tools),
+    session_state: JSON.stringify(fold.session_state),
+    metrics: JSON.stringify(fold.metrics),
+    error: fold.error_type ?? null,
+    updated_at: at,
+    ended_at: ended ? at : null,
+  };
+}
+
+/** A run's row and messages as the run that is answered. */
+export function runOf(row: Selectable<Tables["runs"]>, messages: Message[]): Run {
+  const fold: FoldedRun = {
+    status: row.status as RunStatus,
+    content: JSON.parse(row.content) as JsonValue,
+    content_type: row.content_type,
+    reasoning_content: JSON.parse(row.reasoning_content) as string,
+    model: row.model,
+    model_provider: row.model_provider,
+    tools: JSON.parse(row.tools) as ToolExecution[],
+    session_state: JSON.parse(row.session_state) as JsonObject,
+    metrics: JSON.parse(row.metrics) as RunMetrics,
+    last_event_index: row.checkpoint_index,
+    ...(row.error === null ? {} : { error_type: row.error }),
+  };
+  return {
+    ...fold,
+    run_id: row.run_id,
+    session_id: row.session_id,
+    agent_id: row.agent_id,
+    ...(row.user_id === null ? {} : { user_id: row.user_id }),
+    ...(row.parent_run_id === null ? {} : { parent_run_id: row.parent_run_id }),
+    input: JSON.parse(row.input) as RunInput,
+    metadata: JSON.parse(row.metadata) as JsonObject,
+    messages,
+    created_at: Math.floor(row.created_at / 1000),
+    updated_at: Math.floor(row.updated_at / 1000),
+  };
+}

@@ -1,0 +1,105 @@
+import type { JsonObject } from "../events/json.ts";
+import type { Message } from "../events/messages.ts";
+import type { FoldedRun, Run, RunInput } from "../events/run.ts";
+
+/** A file of a run with its bytes. */
+export interface StoredMedia {
+  mediaId: string;
+  sha256: string;
+  filename: string;
+  mimeType: string;
+  bytes: Uint8Array;
+}
+
+/** A run that is about to begin. */
+export interface NewRun {
+  runId: string;
+  sessionId: string;
+  agentId: string;
+  userId: string | undefined;
+  parentRunId?: string;
+  /** Which process does it. */
+  nodeId: string;
+  background: boolean;
+  input: RunInput;
+  metadata: JsonObject;
+  model: string;
+  modelProvider: string;
+  /** What the state of the session is where the run makes it. */
+  sessionState: JsonObject;
+  media: readonly StoredMedia[];
+  /** Unix time in milliseconds. */
+  createdAt: number;
+}
+
+/** The session as a run finds it. */
+export interface SessionStart {
+  state: JsonObject;
+  userId: string | undefined;
+}
+
+/** What a run changed in its session's state: keys with their new values, and keys that are gone. */
+export interface StateChange {
+  set: JsonObject;
+  remove: readonly string[];
+}
+
+/** What a run's log and row grow by in one commit. */
+export interface LogWrite {
+  runId: string;
+  sessionId: string;
+  /** The fence: a write of an older attempt changes nothing. */
+  attempt: number;
+  /** Events without their envelope, as JSON texts, in order; the first has the index `firstIndex`. */
+  events: readonly string[];
+  firstIndex: number;
+  /** The messages since the last checkpoint; the first has the place `firstPosition`. */
+  messages: readonly Message[];
+  firstPosition: number;
+  /** The run's row as of a checkpoint or its end. Without one the write only appends events. */
+  row?: RunSnapshot;
+  stateChange?: StateChange;
+}
+
+/** What a checkpoint says of a run: the fold of its events up to there. */
+export interface RunSnapshot {
+  fold: FoldedRun;
+  ended: boolean;
+  /** Unix time in milliseconds. */
+  at: number;
+}
+
+/** Which run is meant. Where more than the id is given, all must match. */
+export interface RunFilter {
+  runId: string;
+  agentId?: string;
+  sessionId?: string;
+  userId?: string;
+}
+
+/** A page of runs: the newest `limit` of those before `before`. */
+export interface RunPage {
+  limit: number;
+  /** The `order` of a run. */
+  before?: number;
+}
+
+/** A run as it is stored. */
+export interface StoredRun {
+  run: Run;
+  /** Its place among all runs, in the order in which they were accepted. */
+  order: number;
+}
+
+/** A stretch of a run's log. */
+export interface StoredEvents {
+  firstIndex: number;
+  /** JSON texts of the events, without their envelope. */
+  events: string[];
+}
+
+/** A message of an earlier run with the files that came with it. */
+export interface Attached {
+  message: Message;
+  media: StoredMedia[];
+}

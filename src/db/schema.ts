@@ -1,0 +1,87 @@
+import type { Generated } from "kysely";
+
+/**
+ * The tables, the same on both engines. JSON is text: PostgreSQL's `jsonb` refuses `\u0000` and lone surrogates, which
+ * models, tools and users do send. Times are Unix milliseconds.
+ */
+export interface Tables {
+  sessions: SessionsTable;
+  runs: RunsTable;
+  messages: MessagesTable;
+  run_events: RunEventsTable;
+  media: MediaTable;
+  run_media: RunMediaTable;
+}
+
+interface SessionsTable {
+  session_id: string;
+  agent_id: string;
+  user_id: string | null;
+  name: string | null;
+  state: string;
+  metadata: string | null;
+  summary: string | null;
+  created_at: number;
+  updated_at: number;
+}
+
+interface RunsTable {
+  /** The order in which runs were accepted. */
+  queue_seq: Generated<number>;
+  run_id: string;
+  session_id: string;
+  agent_id: string;
+  user_id: string | null;
+  parent_run_id: string | null;
+  status: string;
+  background: number;
+  node_id: string | null;
+  attempt: number;
+  checkpoint_index: Generated<number>;
+  input: string;
+  content: Generated<string>;
+  content_type: Generated<string>;
+  reasoning_content: Generated<string>;
+  tools: Generated<string>;
+  session_state: Generated<string>;
+  metadata: string;
+  metrics: Generated<string>;
+  model: string;
+  model_provider: string;
+  error: Generated<string | null>;
+  created_at: number;
+  updated_at: number;
+  started_at: number | null;
+  ended_at: Generated<number | null>;
+}
+
+interface MessagesTable {
+  run_id: string;
+  position: number;
+  role: string;
+  message: string;
+}
+
+interface RunEventsTable {
+  run_id: string;
+  first_index: number;
+  last_index: number;
+  attempt: number;
+  /** A JSON array of the events from `first_index` to `last_index`, without their envelope. */
+  events: string;
+}
+
+interface MediaTable {
+  sha256: string;
+  size: number;
+  bytes: Uint8Array;
+}
+
+interface RunMediaTable {
+  media_id: string;
+  run_id: string;
+  session_id: string;
+  sha256: string;
+  filename: string;
+  mime_type: string;
+}

@@ -1,0 +1,157 @@
+import { type Kysely, sql } from "kysely";
+import type { JsonObject } from "../../events/json.ts";
+import { prepare } from "../prepared.ts";
+import {
+  type AcceptParameters,
+  acceptParameters,
+  claimSession,
+  mediaQueries,
+  newRunValues,
+} from "../queries/accept.ts";
+import { type SnapshotColumns, snapshotColumns } from "../queries/rows.ts";
+import type { LogWrite, NewRun, SessionStart } from "../records.ts";
+import type { Tables } from "../schema.ts";
+import { changedState } from "../session-state.ts";
+import type { SqliteConnection } from "./connection.ts";
+
+/** Statements that write runs. Each method expects to stand inside a transaction. */
+export class SqliteRunWrites {
+  readonly #connection: SqliteConnection;
+  readonly #queries: ReturnType<typeof runQueries>;
+
+  constructor(connection: SqliteConnection, db: Kysely<Tables>) {
+    this.#connection = connection;
+    this.#queries = runQueries(db);
+  }
+
+  accept(run: NewRun): SessionStart | undefined {
+    const parameters = acceptParameters(run);
+    const [session] = this.#connection.run(this.#queries.session, parameters);
+    if (!session) return undefined;
+    this.#connection.run(this.#queries.insert, parameters);
+    for (const file of run.media) {
+      const { sha256, bytes } = file;
+      this.#connection.run(this.#queries.media.bytes, { sha256, size: bytes.length, bytes });
+      this.#connection.run(this.#queries.media.use, {
+        media_id: file.mediaId,
+        run_id: run.runId,
+        session_id: run.sessionId,
+        sha256,
+        filename: file.filename,
+        mime_type: file.mimeType,
+      });
+    }
+    return { state: JSON.parse(session.state) as JsonObject, userId: session.user_id ?? undefined };
+  }
+
+  /** @returns whether the run is still the caller's; where it is not, nothing was written */
+  append(write: LogWrite): boolean {
+    const { runId, attempt } = write;
+    const owned = write.row
+      ? this.#connection.run(this.#queries.update, { runId, attempt, ...snapshotColumns(write.row) })
+      : this.#connection.run(this.#queries.owned, { runId, attempt });
+    if (owned.length === 0) return false;
+    if (write.events.length > 0) {
+      this.#connection.run(this.#queries.events, {
+        run_id: runId,
+        first_index: write.firstIndex,
+        last_index: write.firstIndex + write.events.length - 1,
+        attempt,
+        events: `[${write.events.join(",")}]`,
+      });
+    }
+    for (const [i, message] of write.messages.entries()) {
+      this.#connection.run(this.#queries.message, {
+        run_id: runId,
+        position: write.firstPosition + i,
+        role: message.role,
+        message: JSON.stringify(message),
+      });
+    }
+    if (write.stateChange) {
+      const [session] = this.#connection.run(this.#queries.state, { sessionId: write.sessionId });
+      const state = changedState(JSON.parse(session?.state ?? "{}") as JsonObject, write.stateChange);
+      this.#connection.run(this.#queries.setState, {
+        sessionId: write.sessionId,
+        state: JSON.stringify(state),
+        at: write.row?.at ?? Date.now(),
+      });
+    }
+    return true;
+  }
+}
+
+function runQueries(db: Kysely<Tables>) {
+  return {
+    session: prepare<AcceptParameters>()((value) => claimSession(db, value)),
+    insert: prepare<AcceptParameters>()((value) => db.insertInto("runs").values(newRunValues(value))),
+    media: mediaQueries(db),
+    update: prepare<SnapshotColumns & { runId: string; attempt: number }>()((value) =>
+      db
+        .updateTable("runs")
+        .set({
+          status: value("status"),
+          checkpoint_index: value("checkpoint_index"),
+          content: value("content"),
+          content_type: value("content_type"),
+          reasoning_content: value("reasoning_content"),
+          tools: value("tools"),
+          session_state: value("session_state"),
+          metrics: value("metrics"),
+          error: value("error"),
+          updated_at: value("updated_at"),
+          ended_at: value("ended_at"),
+        })
+        .where("run_id", "=", value("runId"))
+        .where("attempt", "=", value("attempt"))
+        .where(sql.ref("status"), "=", sql.lit("running"))
+        .returning("run_id"),
+    ),
+    owned: prepare<{ runId: string; attempt: number }>()((value) =>
+      db
+        .selectFrom("runs")
+        .select("run_id")
+        .where("run_id", "=", value("runId"))
+        .where("attempt", "=", value("attempt"))
+        .where(sql.ref("status"), "=", sql.lit("running")),
+    ),
+    events: prepare<{
+      run_id: string;
+      first_index: number;
+      last_index: number;
+      attempt: number;
+      events: string;
+    }>()((value) =>
+      db
+        .insertInto("run_events")
+        .values({
+          run_id: value("run_id"),
+          first_index: value("first_index"),
+          last_index: value("last_index"),
+          attempt: value("attempt"),
+          events: value("events"),
+        })
+        .onConflict((conflict) => conflict.doNothing()),
+    ),
+    message: prepare<{ run_id: string; position: number; role: string; message: string }>()((value) =>
+      db
+        .insertInto("messages")
+        .values({
+          run_id: value("run_id"),
+          position: value("position"),
+          role: value("role"),
+          message: value("message"),
+        })
+        .onConflict((conflict) => conflict.doNothing()),
+    ),
+    state: prepare<{ sessionId: string }>()((value) =>
+      db.selectFrom("sessions").select("state").where("session_id", "=", value("sessionId")),
+    ),
+    setState: prepare<{ sessionId: string; state: string; at: number }>()((value) =>
+      db
+        .updateTable("sessions")
+        .set({ state: value("state"), updated_at: value("at") })
+        .where("session_id", "=", value("sessionId")),
+    ),
+  };
+}

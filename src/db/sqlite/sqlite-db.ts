@@ -1,0 +1,130 @@
+import { Kysely, SqliteDialect } from "kysely";
+import { ConfigurationError, DatabaseUnavailableError } from "../../errors.ts";
+import type { Database, Store } from "../database.ts";
+import type { Engine } from "../engine.ts";
+import { migrate } from "../migrations/index.ts";
+import type { PreparedQuery } from "../prepared.ts";
+import type { Principal } from "../principal.ts";
+import type { LogWrite, NewRun } from "../records.ts";
+import type { Tables } from "../schema.ts";
+import { SqlStore, type StoreQueries, storeQueries } from "../store.ts";
+import { inMemory, SqliteConnection } from "./connection.ts";
+import { GroupCommit } from "./group-commit.ts";
+import { SqliteRunWrites } from "./run-writes.ts";
+import { startCheckpointer } from "./wal-checkpointer.ts";
+
+/** Where a SQLite database is, and what it is called. */
+export interface SqliteDbOptions {
+  /**
+   * Path of the file, or `:memory:`. Its folder is made where it is missing.
+   * Default: the environment's `AGENTOS_SQLITE_PATH`, else `./data/agentos.db`.
+   */
+  path?: string;
+  /** Names the database in answers. Default `sqlite`. */
+  id?: string;
+}
+
+/** What is there once the file is open. */
+interface Open extends Engine {
+  connection: SqliteConnection;
+  commit: GroupCommit;
+  writes: SqliteRunWrites;
+  queries: StoreQueries;
+  checkpointer: { stop(): Promise<void> } | undefined;
+}
+
+/**
+ * Keeps everything in one SQLite file. It needs nothing beside Node, and one server at a time.
+ *
+ * @example
+ * const db = new SqliteDb({ path: "./data/agentos.db" });
+ */
+export class SqliteDb implements Database {
+  readonly id: string;
+  readonly engine = "sqlite";
+  readonly location: string;
+  #opening: Promise<Open> | undefined;
+  #open: Open | undefined;
+
+  constructor(options: SqliteDbOptions = {}) {
+    this.id = options.id ?? "sqlite";
+    this.location = options.path ?? process.env["AGENTOS_SQLITE_PATH"] ?? "./data/agentos.db";
+    if (this.location === "")
+      throw new ConfigurationError("SqliteDb: path is empty. Give the path of a file.");
+  }
+
+  async open(): Promise<void> {
+    this.#opening ??= this.#openFile();
+    try {
+      this.#open = await this.#opening;
+    } catch (error) {
+      this.#opening = undefined;
+      throw error;
+    }
+  }
+
+  ping(): Promise<void> {
+    try {
+      this.#opened.connection.exec("SELECT 1");
+      return Promise.resolve();
+    } catch (error) {
+      return Promise.reject(new DatabaseUnavailableError("The database does not answer.", { cause: error }));
+    }
+  }
+
+  async close(): Promise<void> {
+    const open = this.#open;
+    if (!open) return;
+    open.commit.flush();
+    this.#open = undefined;
+    this.#opening = undefined;
+    await open.checkpointer?.stop();
+    open.connection.close();
+  }
+
+  storeFor(principal: Principal): Store {
+    const open = this.#opened;
+    return new SqlStore(open, open.queries, principal);
+  }
+
+  async writeLogs(writes: readonly LogWrite[]): Promise<ReadonlySet<string>> {
+    const { commit, writes: statements } = this.#opened;
+    const lost = new Set<string>();
+    await Promise.all(
+      writes.map(async (write) => {
+        const kept = await commit.run(() => statements.append(write), write.row?.ended === true);
+        if (!kept) lost.add(write.runId);
+      }),
+    );
+    return lost;
+  }
+
+  get #opened(): Open {
+    if (!this.#open) throw new DatabaseUnavailableError(`The database ${this.location} is not open.`);
+    return this.#open;
+  }
+
+  async #openFile(): Promise<Open> {
+    const connection = new SqliteConnection(this.location);
+    try {
+      const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: connection.forKysely() }) });
+      await migrate(db, "sqlite");
+      const commit = new GroupCommit(connection);
+      const writes = new SqliteRunWrites(connection, db);
+      return {
+        db,
+        connection,
+        commit,
+        writes,
+        queries: storeQueries(db),
+        checkpointer: this.location === inMemory ? undefined : startCheckpointer(this.location),
+        all: <P, R>(query: PreparedQuery<P, R>, parameters: P) =>
+          Promise.resolve(connection.run(query, parameters)),
+        acceptRun: (run: NewRun) => commit.run(() => writes.accept(run), true),
+      };
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+}

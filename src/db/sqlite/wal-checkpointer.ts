@@ -1,0 +1,43 @@
+import { DatabaseSync } from "node:sqlite";
+import { parentPort, Worker, workerData } from "node:worker_threads";
+
+/** How often the log is moved into the database, in milliseconds. */
+const interval = 200;
+
+/**
+ * Moves SQLite's write-ahead log into the database file on a thread of its own. Inside a commit it would hold up the
+ * event loop for as long as the disk takes.
+ */
+export function startCheckpointer(path: string): { stop(): Promise<void> } {
+  const worker = new Worker(new URL(import.meta.url), { workerData: { checkpointPath: path } });
+  worker.unref();
+  return {
+    stop: () =>
+      new Promise((resolve) => {
+        worker.once("exit", () => resolve());
+        worker.postMessage("stop");
+      }),
+  };
+}
+
+function work(path: string): void {
+  const db = new DatabaseSync(path, { timeout: 0 });
+  let passive = 0;
+  const timer = setInterval(() => {
+    const result = db.prepare("PRAGMA wal_checkpoint(PASSIVE)").get() as {
+      log: number;
+      checkpointed: number;
+    };
+    // A log that has been moved whole starts again from its beginning; once in a while its file is cut back too.
+    const idle = result.log === result.checkpointed;
+    passive = idle ? passive + 1 : 0;
+    if (passive === 50) db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
+  }, interval);
+  parentPort?.once("message", () => {
+    clearInterval(timer);
+    db.close();
+  });
+}
+
+const data = workerData as { checkpointPath?: string } | null;
+if (data?.checkpointPath !== undefined) work(data.checkpointPath);

@@ -1,0 +1,178 @@
+import type { Run } from "./events/run.ts";
+
+/** One fault in what a caller sent: where it is and what is wrong with it. The shape is that of the wire's 422. */
+export interface ErrorDetail {
+  /** A short name for the kind of fault, such as `missing` or `extra_forbidden`. */
+  type: string;
+  /** The part of the request, then the field: `["body", "message"]`. */
+  loc: (string | number)[];
+  msg: string;
+  input?: unknown;
+}
+
+/**
+ * Every error that this package throws on purpose. Catch by class, or by `code` where a class is out of reach.
+ * Its message is written for whoever gets it: over HTTP it is the answer's `detail`.
+ */
+export abstract class AgentOSError extends Error {
+  /** A stable name for the kind of error. */
+  abstract readonly code: string;
+  /** The HTTP status that it is answered with. */
+  abstract readonly status: number;
+  override get name(): string {
+    return this.constructor.name;
+  }
+}
+
+/** An option or setting that cannot work. Thrown when something is constructed or started. */
+export class ConfigurationError extends AgentOSError {
+  readonly code = "configuration";
+  readonly status = 500;
+}
+
+/** A request whose fields are wrong. Nothing was changed. */
+export class InvalidRequestError extends AgentOSError {
+  readonly code = "invalid_request";
+  readonly status: number;
+  /** The single faults, where they can be told apart. */
+  readonly details: readonly ErrorDetail[] | undefined;
+
+  constructor(message: string, options: { details?: readonly ErrorDetail[]; status?: 400 | 422 } = {}) {
+    super(message);
+    this.details = options.details;
+    this.status = options.status ?? (options.details ? 422 : 400);
+  }
+
+  /** One wrong field. */
+  static field(
+    loc: (string | number)[],
+    msg: string,
+    options: { type?: string; input?: unknown } = {},
+  ): InvalidRequestError {
+    const detail: ErrorDetail = { type: options.type ?? "value_error", loc, msg };
+    if ("input" in options) detail.input = options.input;
+    return new InvalidRequestError(`${loc.join(".")}: ${msg}`, { details: [detail] });
+  }
+}
+
+/** What was asked for is not there, or not for this caller: the two are not told apart. */
+export class NotFoundError extends AgentOSError {
+  readonly code = "not_found";
+  readonly status = 404;
+}
+
+/** The path is known, the method is not. */
+export class MethodNotAllowedError extends AgentOSError {
+  readonly code = "method_not_allowed";
+  readonly status = 405;
+  /** Methods that the path takes. */
+  readonly allowed: readonly string[];
+
+  constructor(method: string, allowed: readonly string[]) {
+    super(`${method} is not allowed here. Allowed: ${allowed.join(", ")}.`);
+    this.allowed = allowed;
+  }
+}
+
+/** The body is larger than this server takes. */
+export class PayloadTooLargeError extends AgentOSError {
+  readonly code = "payload_too_large";
+  readonly status = 413;
+}
+
+/** The body is of a type that this endpoint does not take. */
+export class UnsupportedMediaTypeError extends AgentOSError {
+  readonly code = "unsupported_media_type";
+  readonly status = 415;
+}
+
+/** The server cannot do this now, but will again: it stops, or its database is away. */
+export class UnavailableError extends AgentOSError {
+  readonly code: string = "unavailable";
+  readonly status = 503;
+  /** Seconds after which to try again. */
+  readonly retryAfter: number;
+
+  constructor(message: string, options: { retryAfter?: number; cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.retryAfter = options.retryAfter ?? 5;
+  }
+}
+
+/** The database does not answer. */
+export class DatabaseUnavailableError extends UnavailableError {
+  override readonly code: string = "database_unavailable";
+}
+
+/** A run that has failed. `RunError` carries the same message and code. */
+export abstract class RunFailedError extends AgentOSError {
+  readonly status = 500;
+}
+
+/** The model's provider refused or failed, after all retries. */
+export class ModelError extends RunFailedError {
+  readonly code = "model_error";
+  /** The provider's HTTP status, where there was an answer. */
+  readonly providerStatus: number | undefined;
+  /** Whether the same request may succeed later. */
+  readonly retryable: boolean;
+  /** Seconds after which the provider asks to be tried again. */
+  readonly retryAfter: number | undefined;
+
+  constructor(
+    message: string,
+    options: { providerStatus?: number; retryable?: boolean; retryAfter?: number; cause?: unknown } = {},
+  ) {
+    super(message, { cause: options.cause });
+    this.providerStatus = options.providerStatus;
+    this.retryable = options.retryable ?? false;
+    this.retryAfter = options.retryAfter;
+  }
+}
+
+/** The model's answer does not fit the output schema. */
+export class OutputSchemaError extends RunFailedError {
+  readonly code = "output_schema_error";
+}
+
+/** The run took longer than it may. */
+export class RunTimeoutError extends RunFailedError {
+  readonly code = "run_timeout";
+  constructor(seconds: number) {
+    super(`The run took longer than its limit of ${seconds} s and was ended.`);
+  }
+}
+
+/** The server stopped before the run ended. */
+export class ServerStoppedError extends RunFailedError {
+  readonly code = "server_stopped";
+  constructor() {
+    super("The server stopped before the run ended. Send the message again.");
+  }
+}
+
+/** The run's row was deleted, or another node took the run over: this process may not go on with it. */
+export class RunLostError extends RunFailedError {
+  readonly code = "run_lost";
+  constructor(runId: string) {
+    super(`The run ${runId} is no longer this server's: it was deleted or taken over.`);
+  }
+}
+
+/** The run was cancelled on purpose. It is the reason of the abort signal that tools get. */
+export class RunCancelledError extends RunFailedError {
+  readonly code = "run_cancelled";
+}
+
+/** What `agent.run()` throws for a run that did not complete. The run is stored all the same. */
+export class RunNotCompletedError extends RunFailedError {
+  readonly code: string;
+  /** The run as it is stored: its status, what was said, its messages. */
+  readonly run: Run;
+
+  constructor(run: Run) {
+    super(run.status === "cancelled" ? `The run ${run.run_id} was cancelled.` : String(run.content));
+    this.code = run.status === "cancelled" ? "run_cancelled" : (run.error_type ?? "run_failed");
+    this.run = run;
+  }
+}

@@ -1,0 +1,61 @@
+import type { JsonObject } from "./json.ts";
+
+/** A file that was sent with a run, without its bytes: those are at `url`. */
+export interface MediaReference {
+  id: string;
+  filename: string;
+  mime_type: string;
+  /** The file's extension, or the subtype of its MIME type where it has none. */
+  format: string;
+  /** Bytes. */
+  size: number;
+  /** Path on this server that answers the bytes: `/media/{id}`. */
+  url: string;
+}
+
+/** A model's wish to call a tool, as it stands in an assistant message. */
+export interface MessageToolCall {
+  /** Names this call everywhere else: events, `tools`, requirements. */
+  id: string;
+  /** The provider's own name for the call, which its output must carry. */
+  call_id: string;
+  type: "function";
+  function: { name: string /** JSON text, as the model wrote it. */; arguments: string };
+}
+
+/** What one message of the model used. Times are in seconds. */
+export interface MessageMetrics {
+  input_tokens: number;
+  output_tokens: number;
+  total_tokens: number;
+  duration?: number;
+  time_to_first_token?: number;
+}
+
+/**
+ * One message of a run: the system prompt, what the user said, what the model answered, what a tool gave.
+ * A run holds its own messages only; those of earlier runs stay with theirs.
+ */
+export interface Message {
+  id: string;
+  role: "system" | "user" | "assistant" | "tool";
+  content?: string;
+  from_history: boolean;
+  stop_after_tool_call: boolean;
+  /** Unix time in seconds. */
+  created_at: number;
+  /** The calls that an assistant message asks for. */
+  tool_calls?: MessageToolCall[];
+  /** Of a tool message: the `call_id` of the call that it answers. */
+  tool_call_id?: string;
+  tool_name?: string;
+  tool_args?: JsonObject;
+  tool_call_error?: boolean;
+  metrics?: MessageMetrics;
+  /** Files that came with a user message, by kind. */
+  files?: MediaReference[];
+  images?: MediaReference[];
+  audio?: MediaReference[];
+  /** What the provider wants back unread in the next request, such as encrypted reasoning. */
+  provider_items?: JsonObject[];
+}

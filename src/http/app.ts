@@ -1,0 +1,50 @@
+import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { TrieRouter } from "hono/router/trie-router";
+import { MethodNotAllowedError, NotFoundError } from "../errors.ts";
+import { corsFor } from "./cors.ts";
+import { docsRoutes } from "./docs.ts";
+import { answerError, fromZod } from "./errors.ts";
+import { openapiRoute } from "./openapi.ts";
+import { agentRoutes } from "./routes/agents.ts";
+import { mediaRoutes } from "./routes/media.ts";
+import { runRoutes } from "./routes/runs.ts";
+import { systemRoutes } from "./routes/system.ts";
+import type { Served } from "./served.ts";
+
+/** Builds the app that answers for an AgentOS. Any route may be added to it, at any time. */
+export function createApp(served: Served): OpenAPIHono {
+  const app = new OpenAPIHono({
+    // Hono's default router takes no more routes once it has answered; this one does.
+    router: new TrieRouter(),
+    defaultHook: (result, c) => {
+      if (result.success) return;
+      if (result.target === "query") throw fromZod(result.error, "query", c.req.query());
+      throw fromZod(result.error, "path", c.req.param());
+    },
+  });
+  app.use(corsFor(served.corsOrigins));
+  systemRoutes(app, served);
+  agentRoutes(app, served);
+  runRoutes(app, served);
+  mediaRoutes(app, served);
+  openapiRoute(app, served);
+  docsRoutes(app, served);
+  app.onError((error, c) => answerError(error, c, served.logger));
+  app.notFound((c) => answerError(unmatched(app, c), c, served.logger));
+  return app;
+}
+
+const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/** A path that is known under another method is 405, any other 404. */
+function unmatched(app: OpenAPIHono, c: Context): Error {
+  const allowed = methods.filter((method) => {
+    const [handlers] = app.router.match(method, c.req.path);
+    // Middleware is registered for all methods and matches every path.
+    return handlers.some(([[, route]]) => route.method === method);
+  });
+  return allowed.length > 0
+    ? new MethodNotAllowedError(c.req.method, allowed)
+    : new NotFoundError(`Nothing is served at ${c.req.path}`);
+}

@@ -1,0 +1,127 @@
+import { Busboy, type BusboyInstance } from "@fastify/busboy";
+import type { Context } from "hono";
+import { InvalidRequestError, PayloadTooLargeError, UnsupportedMediaTypeError } from "../errors.ts";
+
+/** A file of a form. */
+export interface UploadedFile {
+  field: string;
+  filename: string;
+  mimeType: string;
+  bytes: Buffer;
+}
+
+/** A body that was read: fields as JSON gave them, or the texts of a form. */
+export type ParsedBody =
+  | { kind: "json"; value: unknown }
+  | { kind: "form"; fields: Map<string, string>; files: UploadedFile[] };
+
+/** Bytes that a body may have, by what it is. */
+export interface BodyLimits {
+  json: number;
+  upload: number;
+}
+
+/** Fields and files that a form may have. */
+const formLimits = { fields: 100, files: 50, parts: 150, headerPairs: 50 };
+
+/**
+ * Reads a body as JSON, an urlencoded form, or a multipart form.
+ *
+ * @throws {UnsupportedMediaTypeError} for any other type
+ * @throws {PayloadTooLargeError} over the limit; what is over is not read
+ * @throws {InvalidRequestError} when it is broken
+ */
+export async function readBody(c: Context, limits: BodyLimits): Promise<ParsedBody> {
+  const contentType = c.req.header("content-type") ?? "";
+  const mimeType = contentType.split(";", 1)[0]!.trim().toLowerCase();
+  switch (mimeType) {
+    case "application/json":
+      return { kind: "json", value: parseJson((await readBytes(c, limits.json)).toString("utf8")) };
+    case "application/x-www-form-urlencoded": {
+      const text = (await readBytes(c, limits.json)).toString("utf8");
+      return { kind: "form", fields: new Map(new URLSearchParams(text)), files: [] };
+    }
+    case "multipart/form-data":
+      return parseMultipart(await readBytes(c, limits.upload), contentType, limits);
+    default:
+      throw new UnsupportedMediaTypeError(
+        `The content type ${mimeType === "" ? "is missing" : `"${mimeType}" is not taken here`}. ` +
+          "Send application/json, multipart/form-data or application/x-www-form-urlencoded.",
+      );
+  }
+}
+
+async function readBytes(c: Context, limit: number): Promise<Buffer> {
+  const announced = Number(c.req.header("content-length") ?? 0);
+  if (announced > limit) throw tooLarge(limit);
+  const body = c.req.raw.body;
+  if (!body) return Buffer.alloc(0);
+  // A body of known length cannot be longer than it says, so it can be read in one go.
+  if (announced > 0) return Buffer.from(await c.req.arrayBuffer());
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > limit) throw tooLarge(limit);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw InvalidRequestError.field(["body"], `The body is not valid JSON: ${reason}`, {
+      type: "json_invalid",
+    });
+  }
+}
+
+function parseMultipart(body: Buffer, contentType: string, limits: BodyLimits): Promise<ParsedBody> {
+  return new Promise((resolve, reject) => {
+    const fields = new Map<string, string>();
+    const files: UploadedFile[] = [];
+    const broken = (reason: string) =>
+      reject(
+        InvalidRequestError.field(["body"], `The multipart body is broken: ${reason}`, {
+          type: "multipart_invalid",
+        }),
+      );
+    let form: BusboyInstance;
+    try {
+      form = new Busboy({
+        headers: { "content-type": contentType },
+        limits: { ...formLimits, fieldSize: limits.json, fileSize: limits.upload },
+      });
+    } catch (error) {
+      broken(error instanceof Error ? error.message : String(error));
+      return;
+    }
+    form.on("field", (name, value, nameCut, valueCut) => {
+      if (nameCut || valueCut) reject(tooLarge(limits.json));
+      fields.set(name, value);
+    });
+    form.on("file", (field, stream, filename, _encoding, mimeType) => {
+      const chunks: Buffer[] = [];
+      stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+      stream.on("error", (error: Error) => broken(error.message));
+      stream.on("end", () =>
+        files.push({ field, filename: filename ?? "", mimeType, bytes: Buffer.concat(chunks) }),
+      );
+    });
+    for (const limit of ["fieldsLimit", "filesLimit", "partsLimit"] as const) {
+      form.on(limit, () =>
+        broken(`it has more than ${formLimits.fields} fields or ${formLimits.files} files`),
+      );
+    }
+    form.on("error", (error: unknown) => broken(error instanceof Error ? error.message : String(error)));
+    form.on("finish", () => resolve({ kind: "form", fields, files }));
+    form.end(body);
+  });
+}
+
+function tooLarge(limit: number): PayloadTooLargeError {
+  return new PayloadTooLargeError(`The body is larger than ${limit} bytes, which is the limit here.`);
+}

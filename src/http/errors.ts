@@ -1,0 +1,79 @@
+import type { Context } from "hono";
+import { HTTPException } from "hono/http-exception";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import type { Logger } from "pino";
+import { v7 as uuidv7 } from "uuid";
+import type * as z from "zod";
+import {
+  AgentOSError,
+  type ErrorDetail,
+  InvalidRequestError,
+  MethodNotAllowedError,
+  UnavailableError,
+} from "../errors.ts";
+
+/**
+ * The one place where an error becomes an answer. What this package throws on purpose says so itself; of anything else the
+ * caller learns a request id, and the log the rest.
+ */
+export function answerError(error: unknown, c: Context, logger: Logger): Response {
+  if (error instanceof HTTPException) return ofCustomRoute(error, c);
+  const requestId = uuidv7();
+  c.header("x-request-id", requestId);
+  if (!(error instanceof AgentOSError)) {
+    logger.error(
+      { err: error, request_id: requestId, method: c.req.method, path: c.req.path },
+      "request failed",
+    );
+    return c.json({ detail: "Internal server error", request_id: requestId }, 500);
+  }
+  if (error.status >= 500)
+    logger.warn({ err: error, request_id: requestId, path: c.req.path }, "request refused");
+  if (error instanceof UnavailableError) c.header("Retry-After", String(error.retryAfter));
+  if (error instanceof MethodNotAllowedError) c.header("Allow", error.allowed.join(", "));
+  const detail = (error instanceof InvalidRequestError && error.details) || error.message;
+  return c.json({ detail, request_id: requestId }, error.status as ContentfulStatusCode);
+}
+
+/** What a custom route throws is answered as it says, in our shape unless it brought its own response. */
+function ofCustomRoute(error: HTTPException, c: Context): Response {
+  if (error.res) return error.getResponse();
+  const requestId = uuidv7();
+  c.header("x-request-id", requestId);
+  return c.json({ detail: error.message, request_id: requestId }, error.status);
+}
+
+/** A zod error as the wire's 422: one entry a fault, each with the place and the input. */
+export function fromZod(
+  error: z.ZodError,
+  part: "body" | "query" | "path",
+  input: unknown,
+): InvalidRequestError {
+  const details = error.issues.flatMap((issue): ErrorDetail[] => {
+    const path = issue.path.map((step) => (typeof step === "symbol" ? String(step) : step));
+    if (issue.code === "unrecognized_keys") {
+      return issue.keys.map((key) => ({
+        type: "extra_forbidden",
+        loc: [part, ...path, key],
+        msg: "Extra inputs are not permitted",
+        input: valueAt(input, [...path, key]),
+      }));
+    }
+    const given = valueAt(input, path);
+    if (given === undefined) {
+      return [{ type: "missing", loc: [part, ...path], msg: "Field required", input: null }];
+    }
+    return [{ type: issue.code, loc: [part, ...path], msg: issue.message, input: given }];
+  });
+  const where = details.map(({ loc, msg }) => `${loc.join(".")}: ${msg}`).join("; ");
+  return new InvalidRequestError(where, { details });
+}
+
+function valueAt(input: unknown, path: readonly (string | number)[]): unknown {
+  let value = input;
+  for (const step of path) {
+    if (typeof value !== "object" || value === null) return undefined;
+    value = (value as Record<string | number, unknown>)[step];
+  }
+  return value;
+}

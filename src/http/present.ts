@@ -1,0 +1,82 @@
+import type { Principal } from "../db/principal.ts";
+import type { JsonObject } from "../events/json.ts";
+import type { Message } from "../events/messages.ts";
+import type { Run, RunStatus } from "../events/run.ts";
+import type { Served } from "./served.ts";
+
+/** A status as it leaves the server: clients of the original know it in upper case. */
+export function wireStatus(status: RunStatus, { agnoCompat }: Pick<Served, "agnoCompat">): string {
+  return agnoCompat ? status.toUpperCase() : status;
+}
+
+/** A run as `POST …/runs` and `GET …/runs/{run_id}` answer it. */
+export function presentRun(run: Run, served: Served, principal: Principal): JsonObject {
+  return {
+    run_id: run.run_id,
+    agent_id: run.agent_id,
+    ...(run.agent_name === undefined ? {} : { agent_name: run.agent_name }),
+    session_id: run.session_id,
+    ...(run.user_id === undefined ? {} : { user_id: run.user_id }),
+    status: wireStatus(run.status, served),
+    content: run.content,
+    content_type: run.content_type,
+    ...(run.reasoning_content === "" ? {} : { reasoning_content: run.reasoning_content }),
+    model: run.model,
+    model_provider: run.model_provider,
+    session_state: run.session_state,
+    ...(isEmpty(run.metadata) ? {} : { metadata: run.metadata }),
+    metrics: run.metrics,
+    messages: presentMessages(run.messages, principal),
+    tools: run.tools,
+    input: run.input,
+    ...(run.error_type === undefined ? {} : { error_type: run.error_type }),
+    created_at: run.created_at,
+    updated_at: run.updated_at,
+  };
+}
+
+/** A run as it stands in a list of runs. */
+export function presentListedRun(run: Run, served: Served, principal: Principal): JsonObject {
+  const { files = [], images = [], audio = [] } = run.input;
+  return {
+    run_id: run.run_id,
+    parent_run_id: run.parent_run_id ?? "",
+    agent_id: run.agent_id,
+    user_id: run.user_id ?? null,
+    status: wireStatus(run.status, served),
+    run_input: run.input.input_content,
+    content: run.content,
+    run_response_format: typeof run.content === "string" ? "text" : "json",
+    reasoning_content: run.reasoning_content,
+    reasoning_steps: [],
+    metrics: run.metrics,
+    metadata: isEmpty(run.metadata) ? null : run.metadata,
+    messages: presentMessages(run.messages, principal),
+    tools: run.tools.length > 0 ? run.tools : null,
+    events: null,
+    created_at: isoTime(run.created_at),
+    references: [],
+    reasoning_messages: [],
+    session_state: run.session_state,
+    images: [],
+    videos: [],
+    audio: [],
+    files: [],
+    input_media: { images, videos: [], audios: audio, files },
+  };
+}
+
+/** A time in seconds as lists show it. */
+export function isoTime(seconds: number): string {
+  return new Date(seconds * 1000).toISOString().replace(".000Z", "Z");
+}
+
+/** System prompts are the server's business, and what only the provider understands is nobody's. */
+function presentMessages(messages: readonly Message[], principal: Principal): JsonObject[] {
+  const shown = principal.unrestricted ? messages : messages.filter(({ role }) => role !== "system");
+  return shown.map(({ provider_items: _, ...message }) => message);
+}
+
+function isEmpty(value: JsonObject | undefined): boolean {
+  return value === undefined || Object.keys(value).length === 0;
+}

@@ -1,0 +1,38 @@
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { NotFoundError } from "../../errors.ts";
+import { errorResponses } from "../describe.ts";
+import { identifier } from "../identifiers.ts";
+import { type Served, storeOf } from "../served.ts";
+
+const getMedia = createRoute({
+  method: "get",
+  path: "/media/{media_id}",
+  operationId: "get_media",
+  summary: "Get a file of a run",
+  description: "The bytes as they were sent. Who may see the run may see its files.",
+  tags: ["Runs"],
+  request: { params: z.object({ media_id: identifier }) },
+  responses: {
+    200: {
+      description: "The file.",
+      content: { "application/octet-stream": { schema: z.string().openapi({ format: "binary" }) } },
+    },
+    ...errorResponses(404, 503),
+  },
+});
+
+/** The files of runs. */
+export function mediaRoutes(app: OpenAPIHono, served: Served): void {
+  app.openapi(getMedia, async (c): Promise<Response> => {
+    const file = await (await storeOf(served, c)).media(c.req.valid("param").media_id);
+    if (!file) throw new NotFoundError("Media not found");
+    return c.body(Buffer.from(file.bytes), 200, {
+      "content-type": file.mimeType,
+      // What a user sent must never run as a page of this origin.
+      "content-disposition": `attachment; filename*=UTF-8''${encodeURIComponent(file.filename)}`,
+      "content-security-policy": "sandbox",
+      "x-content-type-options": "nosniff",
+      "cache-control": "private, max-age=31536000, immutable",
+    });
+  });
+}

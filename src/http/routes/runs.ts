@@ -1,0 +1,201 @@
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { InvalidRequestError, NotFoundError } from "../../errors.ts";
+import { type RunStatus, runStatuses } from "../../events/run.ts";
+import { readBody } from "../body.ts";
+import { errorResponses, jsonResponse } from "../describe.ts";
+import { identifier, optionalIdentifier } from "../identifiers.ts";
+import { presentListedRun, presentRun } from "../present.ts";
+import { parseRunFields } from "../run-fields.ts";
+import { listedRunSchema, runEventSchema, runSchema } from "../schemas.ts";
+import { agentOf, principalOf, type Served, storeOf } from "../served.ts";
+import { eventStream, streamHeaders } from "../sse.ts";
+
+const agentPath = z.object({ agent_id: identifier.openapi({ example: "copilot" }) });
+
+/** Runs that a list holds where nothing else is asked for. */
+const defaultLimit = 100;
+
+const objectOrText = z.union([z.record(z.string(), z.unknown()), z.string()]);
+
+/** The body of a new run, for the OpenAPI document; `parseRunFields` is what checks it. */
+const runBody = z
+  .object({
+    message: z
+      .string()
+      .min(1)
+      .openapi({ description: "What the user says.", example: "Summarize this thread" }),
+    stream: z.boolean().default(true).openapi({ description: "Server-Sent Events, or one JSON answer." }),
+    session_id: z
+      .string()
+      .optional()
+      .openapi({ description: "The conversation. A new one where absent.", example: "thread-42" }),
+    user_id: z.string().optional().openapi({ description: "Who the run is for.", example: "sarah@acme.com" }),
+    session_state: objectOrText.optional().openapi({ description: "Laid over what the session has." }),
+    metadata: objectOrText.optional().openapi({ description: "Kept with the run." }),
+    dependencies: objectOrText.optional().openapi({ description: "For the agent's tools and instructions." }),
+    output_schema: objectOrText
+      .optional()
+      .openapi({ description: "A JSON schema that the answer must fit." }),
+  })
+  .openapi("RunRequest", { description: "In a form, objects are sent as JSON text." });
+
+const runForm = runBody
+  .extend({
+    files: z
+      .array(z.string().openapi({ format: "binary" }))
+      .optional()
+      .openapi({ description: "Images, audio, PDF or text for the model." }),
+  })
+  .openapi("RunRequestForm");
+
+const createRun = createRoute({
+  method: "post",
+  path: "/agents/{agent_id}/runs",
+  operationId: "create_run",
+  summary: "Run an agent",
+  description:
+    "Streams the run's events, or with `stream=false` answers once it ended. A run goes on when its caller goes away. " +
+    "A run that fails is a 200 whose `status` is `error`: the request was fine.",
+  tags: ["Runs"],
+  request: {
+    params: agentPath,
+    body: {
+      required: true,
+      content: {
+        "application/json": { schema: runBody },
+        "multipart/form-data": { schema: runForm },
+        "application/x-www-form-urlencoded": { schema: runBody },
+      },
+    },
+  },
+  responses: {
+    200: {
+      description: "The ended run, or its events.",
+      content: { "application/json": { schema: runSchema }, "text/event-stream": { schema: runEventSchema } },
+    },
+    ...errorResponses(400, 404, 413, 415, 422, 503),
+  },
+});
+
+const listRuns = createRoute({
+  method: "get",
+  path: "/agents/{agent_id}/runs",
+  operationId: "list_runs",
+  summary: "List the runs of a session",
+  description:
+    "Oldest first: the newest 100, or as many as `limit` says. `Link: rel=next` leads to those before.",
+  tags: ["Runs"],
+  request: {
+    params: agentPath,
+    query: z.object({
+      session_id: identifier,
+      user_id: optionalIdentifier,
+      status: z
+        .string()
+        .optional()
+        .transform((text, context): RunStatus | undefined => {
+          const status = text?.toLowerCase();
+          if (status === undefined || status === "") return undefined;
+          if ((runStatuses as readonly string[]).includes(status)) return status as RunStatus;
+          context.addIssue({ code: "custom", message: `Input should be one of ${runStatuses.join(", ")}` });
+          return z.NEVER;
+        })
+        .openapi({ type: "string", enum: [...runStatuses] }),
+      limit: z.coerce.number().int().min(1).max(1000).optional(),
+      cursor: z
+        .string()
+        .regex(/^\d{1,15}$/, "Not a cursor of this list")
+        .optional(),
+    }),
+  },
+  responses: jsonResponse("The runs.", z.array(listedRunSchema), 404, 422, 503),
+});
+
+const getRun = createRoute({
+  method: "get",
+  path: "/agents/{agent_id}/runs/{run_id}",
+  operationId: "get_run",
+  summary: "Get a run",
+  description: "As it stands now. A session or user that is given must be the run's, else it is 404.",
+  tags: ["Runs"],
+  request: {
+    params: agentPath.extend({ run_id: identifier }),
+    query: z.object({ session_id: optionalIdentifier, user_id: optionalIdentifier }),
+  },
+  responses: jsonResponse("The run.", runSchema, 404, 422, 503),
+});
+
+/** Creating, listing and reading runs. */
+export function runRoutes(app: OpenAPIHono, served: Served): void {
+  // Its body is read by hand: the limit depends on its type, and a file must not be read twice.
+  app.openAPIRegistry.registerPath(createRun);
+  app.post("/agents/:agent_id/runs", async (c) => {
+    const agent = agentOf(served, c.req.param("agent_id"));
+    if (c.req.header("idempotency-key") !== undefined) {
+      throw InvalidRequestError.field(["header", "idempotency-key"], "This version does not take it yet");
+    }
+    const { output, message, stream, attachments, ...given } = parseRunFields(
+      await readBody(c, served.limits),
+    );
+    const principal = principalOf(c);
+    const run = await served.runner.start(
+      {
+        agent,
+        message,
+        stream,
+        attachments,
+        ...(output && { output }),
+        ...(given.sessionId !== undefined && { sessionId: given.sessionId }),
+        ...(given.userId !== undefined && { userId: given.userId }),
+        ...(given.sessionState && { sessionState: given.sessionState }),
+        ...(given.metadata && { metadata: given.metadata }),
+        ...(given.dependencies && { dependencies: given.dependencies }),
+      },
+      principal,
+    );
+    if (!stream) return c.json(presentRun(await run.ended(), served, principal));
+    const source = { follow: run.follow(-1), toWire: run.log.toWire.bind(run.log) };
+    return c.body(eventStream(source), 200, streamHeaders);
+  });
+
+  app.openapi(listRuns, async (c): Promise<Response> => {
+    const agent = agentOf(served, c.req.valid("param").agent_id);
+    const { session_id, user_id, status, cursor, limit: asked } = c.req.valid("query");
+    const all = served.agnoCompat && asked === undefined && cursor === undefined;
+    const limit = all ? Number.MAX_SAFE_INTEGER - 1 : (asked ?? defaultLimit);
+    const store = await storeOf(served, c);
+    const found = await store.runsOfSession({
+      sessionId: session_id,
+      agentId: agent.id,
+      limit: limit + 1,
+      ...(user_id !== undefined && { userId: user_id }),
+      ...(status !== undefined && { status }),
+      ...(cursor !== undefined && { before: Number(cursor) }),
+    });
+    const page = found.slice(Math.max(0, found.length - limit));
+    if (page.length < found.length) {
+      const next = new URL(c.req.url);
+      next.searchParams.set("cursor", String(page[0]!.order));
+      next.searchParams.set("limit", String(limit));
+      c.header("Link", `<${next.pathname}${next.search}>; rel="next"`);
+    }
+    return c.json(page.map(({ run }) => presentListedRun(run, served, principalOf(c))));
+  });
+
+  app.openapi(getRun, async (c): Promise<Response> => {
+    const { agent_id, run_id } = c.req.valid("param");
+    const { session_id, user_id } = c.req.valid("query");
+    const agent = agentOf(served, agent_id);
+    const store = await storeOf(served, c);
+    const found = await store.run({
+      runId: run_id,
+      agentId: agent.id,
+      ...(session_id !== undefined && { sessionId: session_id }),
+      ...(user_id !== undefined && { userId: user_id }),
+    });
+    if (!found) throw new NotFoundError("Run not found");
+    // A run that is under way here is further than its row, which is as of the last checkpoint.
+    const run = served.runner.live(run_id)?.toRun() ?? found.run;
+    return c.json({ ...presentRun(run, served, principalOf(c)), events: [] });
+  });
+}

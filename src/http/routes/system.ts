@@ -1,0 +1,139 @@
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { UnavailableError } from "../../errors.ts";
+import { jsonResponse } from "../describe.ts";
+import type { Served } from "../served.ts";
+
+const json = z.record(z.string(), z.unknown());
+
+const home = createRoute({
+  method: "get",
+  path: "/",
+  operationId: "home",
+  summary: "What this server is, and where to go on",
+  tags: ["System"],
+  responses: jsonResponse("Name and pointers.", json),
+});
+
+const health = createRoute({
+  method: "get",
+  path: "/health",
+  operationId: "health",
+  summary: "Whether the process is alive",
+  description:
+    "With `ready=true` also whether it takes runs: for load balancers, which may ask nothing else.",
+  tags: ["System"],
+  request: { query: z.object({ ready: z.stringbool().optional().openapi({ type: "boolean" }) }) },
+  responses: jsonResponse(
+    "It is.",
+    z.object({ status: z.literal("ok"), instantiated_at: z.string().openapi({ format: "date-time" }) }),
+    422,
+    503,
+  ),
+});
+
+const ready = createRoute({
+  method: "get",
+  path: "/readyz",
+  operationId: "ready",
+  summary: "Whether the server takes runs",
+  tags: ["System"],
+  responses: jsonResponse("It does: its database answers.", z.object({ status: z.literal("ready") }), 503),
+});
+
+const info = createRoute({
+  method: "get",
+  path: "/info",
+  operationId: "info",
+  summary: "Versions and counts",
+  tags: ["System"],
+  responses: jsonResponse("The server in numbers.", json),
+});
+
+const config = createRoute({
+  method: "get",
+  path: "/config",
+  operationId: "config",
+  summary: "Agents, models and databases",
+  tags: ["System"],
+  responses: jsonResponse("What is set up.", json),
+});
+
+/** Liveness, readiness, and what is set up here. */
+export function systemRoutes(app: OpenAPIHono, served: Served): void {
+  app.openapi(
+    home,
+    (c): Response =>
+      c.json({
+        name: served.name ?? "AgentOS",
+        id: served.id,
+        description: served.description ?? null,
+        docs: "docs",
+        openapi: "openapi.json",
+        health: "health",
+      }),
+  );
+
+  app.openapi(health, async (c): Promise<Response> => {
+    if (c.req.valid("query").ready === true) await refuseUnlessReady(served);
+    return c.json({ status: "ok", instantiated_at: served.startedAt.toISOString() });
+  });
+
+  app.openapi(ready, async (c): Promise<Response> => {
+    await refuseUnlessReady(served);
+    return c.json({ status: "ready" });
+  });
+
+  app.openapi(
+    info,
+    (c): Response =>
+      c.json({
+        os_id: served.id,
+        name: served.name ?? null,
+        os_version: served.version,
+        agent_count: served.agents.size,
+        team_count: 0,
+        workflow_count: 0,
+        mcp: { enabled: false, path: null, oauth: null, tool_run_endpoint: false },
+        auth_mode: "none",
+        user_isolation: false,
+      }),
+  );
+
+  app.openapi(config, (c): Response => c.json(presentConfig(served)));
+}
+
+async function refuseUnlessReady(served: Served): Promise<void> {
+  if (served.stopping()) throw new UnavailableError("The server is stopping.");
+  await served.db.open();
+  await served.db.ping();
+}
+
+function presentConfig({ id, agents, db }: Served) {
+  const models = new Map(
+    [...agents.values()].map(({ model }) => [
+      `${model.provider}/${model.id}`,
+      { id: model.id, provider: model.provider },
+    ]),
+  );
+  const domain = (...tables: string[]) => ({
+    dbs: [{ db_id: db.id, domain_config: { display_name: db.id }, tables }],
+  });
+  return {
+    os_id: id,
+    available_models: [...models.values()],
+    databases: [db.id],
+    session: domain("sessions"),
+    metrics: domain("runs"),
+    memory: domain("memories"),
+    traces: domain("traces"),
+    agents: [...agents.values()].map((agent) => ({
+      id: agent.id,
+      ...(agent.name === undefined ? {} : { name: agent.name }),
+      db_id: db.id,
+      model: { id: agent.model.id, provider: agent.model.provider },
+    })),
+    teams: [],
+    workflows: [],
+    interfaces: [],
+  };
+}

@@ -1,0 +1,31 @@
+export type { RunOptions } from "./agent/agent.ts";
+export type { AgentOptions, Instructions, InstructionsContext } from "./agent/definition.ts";
+export type { RunResult, RunResultMetrics, RunResultToolCall } from "./agent/result.ts";
+export { type Tool, type ToolContext, type ToolOptions, tool } from "./agent/tool.ts";
+export { Agent } from "./agent.ts";
+export type { Database } from "./db/database.ts";
+export { PostgresDb, type PostgresDbOptions } from "./db/postgres/postgres-db.ts";
+export { SqliteDb, type SqliteDbOptions } from "./db/sqlite/sqlite-db.ts";
+export * from "./errors.ts";
+export { fold } from "./events/fold.ts";
+export type { JsonObject, JsonValue } from "./events/json.ts";
+export type { MediaReference, Message, MessageMetrics, MessageToolCall } from "./events/messages.ts";
+export type { ModelUsage, RunMetrics, TokenUsage } from "./events/metrics.ts";
+export type { FoldedRun, Run, RunInput, RunStatus } from "./events/run.ts";
+export type { RunEvent, RunEventBody, RunEventEnvelope } from "./events/run-events.ts";
+export type { ToolExecution } from "./events/tool-execution.ts";
+export { databaseFromEnvironment, modelFromEnvironment } from "./from-environment.ts";
+export type { AiSdkModel } from "./models/ai-sdk.ts";
+export { EchoModel } from "./models/echo.ts";
+export type {
+  Attachment,
+  Model,
+  ModelEvent,
+  ModelMessage,
+  ModelRequest,
+  ToolDefinition,
+} from "./models/model.ts";
+export { OpenAIResponses } from "./models/openai-responses.ts";
+export { AgentOS, type AgentOSOptions, type AnyAgent } from "./os.ts";
+export type { LogWriterOptions } from "./runs/log-writer.ts";
+export type { RunningServer, ServeOptions } from "./serve.ts";

@@ -1,0 +1,197 @@
+import { createRequire } from "node:module";
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import { type Logger, pino } from "pino";
+import { v7 as uuidv7 } from "uuid";
+import type { BaseAgent } from "./agent/agent.ts";
+import type { Database } from "./db/database.ts";
+import { inMemory } from "./db/sqlite/connection.ts";
+import { SqliteDb } from "./db/sqlite/sqlite-db.ts";
+import { ConfigurationError } from "./errors.ts";
+import { createApp } from "./http/app.ts";
+import type { Served } from "./http/served.ts";
+import type { LogWriterOptions } from "./runs/log-writer.ts";
+import { DurableRunner } from "./runs/runner.ts";
+import { listen, type RunningServer, type ServeOptions } from "./serve.ts";
+import { readSettings } from "./settings.ts";
+
+/** What an AgentOS serves, and how. Only `agents` is needed. */
+export interface AgentOSOptions {
+  /** What it serves. Ids must differ. */
+  agents: readonly AnyAgent[];
+  /** Where everything is stored. Default: the database that the agents share; without one, memory. */
+  db?: Database;
+  /** Names the server in `/info`. Default: made from the name, else a new one at each start. */
+  id?: string;
+  /** For people: the title of `/docs`. */
+  name?: string;
+  description?: string;
+  /** The version of what you serve, for `/info` and `/docs`. Default `1.0.0`. */
+  version?: string;
+  /** Status in upper case, and what else clients of the original expect. Default: the setting `AGENTOS_AGNO_COMPAT`. */
+  agnoCompat?: boolean;
+  /** Origins of pages that may call it, or `["*"]`. Default: pages on localhost and 127.0.0.1, any port. */
+  corsOrigins?: readonly string[];
+  /** Bytes that a JSON or urlencoded body may have. Default 1 MiB. */
+  maxJsonBytes?: number;
+  /** Bytes that a form with files may have. Default 32 MiB. */
+  maxUploadBytes?: number;
+  /** Seconds that runs under way get when the server stops. Default 30. */
+  drainTimeout?: number;
+  /** How the log of runs is written: milliseconds between writes, bytes of a write and of what may wait. */
+  log?: Partial<LogWriterOptions>;
+  /** Least level that is logged. Default: the setting `LOG_LEVEL`, else `info`. */
+  logLevel?: "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
+  /** Takes the place of the server's own logger. */
+  logger?: Logger;
+}
+
+/** An agent of whatever types. */
+// biome-ignore lint/suspicious/noExplicitAny: an agent's types stand on both sides of its methods, so no other type takes all.
+export type AnyAgent = BaseAgent<any, any, any>;
+
+const known = new Set<string>([
+  "agents",
+  "db",
+  "id",
+  "name",
+  "description",
+  "version",
+  "agnoCompat",
+  "corsOrigins",
+  "maxJsonBytes",
+  "maxUploadBytes",
+  "drainTimeout",
+  "log",
+  "logLevel",
+  "logger",
+] satisfies (keyof AgentOSOptions)[]);
+
+/**
+ * Serves agents over HTTP.
+ *
+ * @example
+ * const agentOS = new AgentOS({ agents: [copilot] });
+ * const app = agentOS.getApp();
+ * app.get("/hello", (c) => c.text("hello"));
+ * await agentOS.serve({ port: 7777 });
+ */
+export class AgentOS {
+  readonly id: string;
+  /** Where everything is stored. */
+  readonly db: Database;
+  readonly #served: Served;
+  readonly #app: OpenAPIHono;
+  readonly #drainTimeout: number;
+  #server: RunningServer | undefined;
+  #closing: Promise<void> | undefined;
+
+  /** @throws {ConfigurationError} that names the option or setting that cannot work */
+  constructor(options: AgentOSOptions) {
+    for (const option of Object.keys(options)) {
+      if (!known.has(option))
+        throw new ConfigurationError(`AgentOS: this version has no option "${option}".`);
+    }
+    const settings = readSettings();
+    const logger = options.logger ?? pino({ name: "agentos", level: options.logLevel ?? settings.logLevel });
+    this.id = options.id ?? slug(options.name) ?? uuidv7();
+    this.db = options.db ?? sharedDatabase(options.agents) ?? new SqliteDb({ path: inMemory, id: "memory" });
+    this.#drainTimeout = positive("drainTimeout", options.drainTimeout ?? 30);
+    const runner = new DurableRunner({ db: this.db, logger, ...(options.log && { logWriter: options.log }) });
+    this.#served = {
+      id: this.id,
+      name: options.name,
+      description: options.description,
+      version: options.version ?? "1.0.0",
+      agents: served(options.agents),
+      db: this.db,
+      runner,
+      logger,
+      agnoCompat: options.agnoCompat ?? settings.agnoCompat,
+      limits: {
+        json: positive("maxJsonBytes", options.maxJsonBytes ?? 1024 ** 2),
+        upload: positive("maxUploadBytes", options.maxUploadBytes ?? 32 * 1024 ** 2),
+      },
+      corsOrigins: options.corsOrigins,
+      startedAt: new Date(),
+      stopping: () => this.#closing !== undefined,
+    };
+    for (const agent of options.agents) agent.bind(runner);
+    this.#app = createApp(this.#served);
+  }
+
+  /** The Hono app: add routes to it, mount it in another app, or hand its `fetch` to any server. */
+  getApp(): OpenAPIHono {
+    return this.#app;
+  }
+
+  /**
+   * Opens the database and listens. SIGTERM and SIGINT stop it cleanly from then on.
+   *
+   * @returns once it answers, with where it does
+   * @throws {ConfigurationError} in one line, when the database or the port cannot be had
+   */
+  async serve(options: ServeOptions = {}): Promise<RunningServer> {
+    if (this.#server)
+      throw new ConfigurationError("AgentOS: serve() was called before, and it listens already.");
+    await this.db.open();
+    if (this.db.location === inMemory) {
+      this.#served.logger.warn("no database is set: runs are kept in memory and go with the process");
+    }
+    this.#server = await listen(this.#served, this.#app, options, () => this.close());
+    return this.#server;
+  }
+
+  /**
+   * Stops: no new runs, those under way get their time, then the port and the database are closed.
+   * Called again, it waits for the same end.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#served.runner.drain(this.#drainTimeout * 1000);
+    await this.#server?.stopListening();
+    await Promise.all([...this.#served.agents.values()].map((agent) => agent.model.close?.()));
+    await this.db.close();
+  }
+}
+
+/** The version of this package. */
+export const packageVersion = (createRequire(import.meta.url)("../package.json") as { version: string })
+  .version;
+
+function served(agents: readonly AnyAgent[]): Served["agents"] {
+  if (!Array.isArray(agents) || agents.length === 0) {
+    throw new ConfigurationError("AgentOS: agents is empty. Give it at least one agent.");
+  }
+  const ids = agents.map((agent) => agent.id);
+  const twice = [...new Set(ids.filter((id, i) => ids.indexOf(id) !== i))];
+  if (twice.length > 0)
+    throw new ConfigurationError(`AgentOS: more than one agent has the id ${twice.join(", ")}.`);
+  return new Map(agents.map((agent) => [agent.id, agent.definition]));
+}
+
+function sharedDatabase(agents: readonly AnyAgent[]): Database | undefined {
+  const databases = new Set(agents.flatMap((agent) => agent.db ?? []));
+  if (databases.size > 1) {
+    throw new ConfigurationError(
+      "AgentOS: the agents have different databases. Give them the same one, or set the AgentOS option db.",
+    );
+  }
+  return [...databases][0];
+}
+
+function slug(name: string | undefined): string | undefined {
+  const text = name
+    ?.toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-|-$/g, "");
+  return text === "" ? undefined : text;
+}
+
+function positive(option: string, value: number): number {
+  if (typeof value === "number" && value >= 0 && Number.isFinite(value)) return value;
+  throw new ConfigurationError(`AgentOS: ${option} must be a number that is not negative, not ${value}.`);
+}

@@ -1,0 +1,41 @@
+import type { Store } from "../db/database.ts";
+import type { RunEventBody } from "../events/run-events.ts";
+import type { LogEntry, RunLog } from "./run-log.ts";
+
+/**
+ * Follows the log of a run that is under way here: what is in memory, or a page of the database for a reader that is
+ * further behind, then what comes. A reader is a cursor: one that does not ask for more costs nothing.
+ *
+ * @param after - index of the last event that the reader has; -1 for none
+ * @returns stretches of the log in order, without gaps; ends after the last event
+ */
+export async function* follow(
+  log: RunLog,
+  store: Store,
+  after: number,
+): AsyncGenerator<readonly LogEntry[], void, void> {
+  let cursor = after;
+  while (true) {
+    const entries = log.after(cursor) ?? (await stored(store, log.envelope.run_id, cursor));
+    if (entries.length > 0) {
+      cursor = entries.at(-1)!.index;
+      yield entries;
+    } else if (log.ended) {
+      return;
+    } else {
+      await log.changed();
+    }
+  }
+}
+
+async function stored(store: Store, runId: string, after: number): Promise<LogEntry[]> {
+  const pages = await store.events(runId, after);
+  return pages.flatMap(({ firstIndex, events }) =>
+    events.flatMap((json, i) => {
+      const index = firstIndex + i;
+      if (index <= after) return [];
+      const { event } = JSON.parse(json) as { event: RunEventBody["event"] };
+      return [{ index, event, json }];
+    }),
+  );
+}

@@ -1,0 +1,211 @@
+import type { Database } from "../db/database.ts";
+import type { LogWrite, RunSnapshot, StateChange } from "../db/records.ts";
+import { RunLostError } from "../errors.ts";
+import type { Message } from "../events/messages.ts";
+import type { LogEntry } from "./run-log.ts";
+
+/** How the log is written. */
+export interface LogWriterOptions {
+  /** Milliseconds that an event may wait for the next write. Checkpoints and ends do not wait. */
+  interval: number;
+  /** Bytes of events in one write. */
+  batchBytes: number;
+  /** Bytes of events of one run that may wait; then the run waits too. */
+  bufferBytes: number;
+}
+
+/** What {@link LogWriter} does where nothing else is said. */
+export const defaultLogWriterOptions: LogWriterOptions = {
+  interval: 200,
+  batchBytes: 1024 * 1024,
+  bufferBytes: 1024 * 1024,
+};
+
+/**
+ * Writes the logs of all runs of this process, one batch at a time: what comes while a batch is on its way goes with the
+ * next. So runs that end together share a commit, and the more there is to do, the fewer commits an event costs.
+ */
+export class LogWriter {
+  readonly #db: Database;
+  readonly #options: LogWriterOptions;
+  readonly #dirty = new Set<RunWriter>();
+  #timer: NodeJS.Timeout | undefined;
+  #writing = false;
+
+  constructor(db: Database, options: LogWriterOptions = defaultLogWriterOptions) {
+    this.#db = db;
+    this.#options = options;
+  }
+
+  /** The writer of one run. */
+  open(run: Pick<LogWrite, "runId" | "sessionId" | "attempt">, onStored: (index: number) => void): RunWriter {
+    return new RunWriter(run, {
+      bufferBytes: this.#options.bufferBytes,
+      onStored,
+      onDirty: (writer, urgent) => {
+        this.#dirty.add(writer);
+        if (urgent) this.#writeNow();
+        else this.#timer ??= setTimeout(() => this.#writeNow(), this.#options.interval);
+      },
+    });
+  }
+
+  #writeNow(): void {
+    if (this.#writing) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#writing = true;
+    void this.#writeAll().finally(() => {
+      this.#writing = false;
+      // What came in since the last look, while nobody was writing any more.
+      if (this.#dirty.size > 0) this.#writeNow();
+    });
+  }
+
+  async #writeAll(): Promise<void> {
+    while (this.#dirty.size > 0) {
+      const batch: { writer: RunWriter; write: LogWrite }[] = [];
+      let bytes = 0;
+      for (const writer of this.#dirty) {
+        if (bytes > this.#options.batchBytes) break;
+        this.#dirty.delete(writer);
+        const write = writer.take();
+        bytes += write.events.reduce((sum, event) => sum + event.length, 0);
+        batch.push({ writer, write });
+      }
+      await this.#write(batch);
+    }
+  }
+
+  async #write(batch: readonly { writer: RunWriter; write: LogWrite }[]): Promise<void> {
+    try {
+      const lost = await this.#db.writeLogs(batch.map(({ write }) => write));
+      for (const { writer } of batch) {
+        writer.settle(lost.has(writer.runId) ? new RunLostError(writer.runId) : undefined);
+      }
+    } catch (error) {
+      // One run's events may be at fault, and the others must not fail with it.
+      if (batch.length === 1)
+        batch[0]!.writer.settle(error instanceof Error ? error : new Error(String(error)));
+      else for (const one of batch) await this.#write([one]);
+    }
+  }
+}
+
+interface Waiter {
+  resolve: () => void;
+  reject: (error: Error) => void;
+}
+
+interface RunWriterHooks {
+  bufferBytes: number;
+  onDirty: (writer: RunWriter, urgent: boolean) => void;
+  onStored: (index: number) => void;
+}
+
+/** What one run has yet to write. At most one write of a run is on its way, so that its log has no gap. */
+export class RunWriter {
+  readonly #run: Pick<LogWrite, "runId" | "sessionId" | "attempt">;
+  readonly #hooks: RunWriterHooks;
+  #events: string[] = [];
+  #bytes = 0;
+  #firstIndex = 0;
+  #messages: Message[] = [];
+  #firstPosition = 0;
+  #row: RunSnapshot | undefined;
+  #stateChange: StateChange | undefined;
+  #waiters: Waiter[] = [];
+  #onItsWay: { waiters: Waiter[]; lastIndex: number } | undefined;
+  #again: "no" | "later" | "urgent" = "no";
+  #failure: Error | undefined;
+
+  constructor(run: Pick<LogWrite, "runId" | "sessionId" | "attempt">, hooks: RunWriterHooks) {
+    this.#run = run;
+    this.#hooks = hooks;
+  }
+
+  get runId(): string {
+    return this.#run.runId;
+  }
+
+  /** Whether so much waits that the run should wait too. */
+  get full(): boolean {
+    return this.#bytes > this.#hooks.bufferBytes;
+  }
+
+  /** Takes an event; it is written within the interval. */
+  add(entry: LogEntry): void {
+    this.#events.push(entry.json);
+    this.#bytes += entry.json.length;
+    this.#dirty(false);
+  }
+
+  /**
+   * Writes all that waits now, together with the run's row.
+   *
+   * @throws {RunLostError} when the run is no longer this process's
+   */
+  checkpoint(row: RunSnapshot, messages: readonly Message[], stateChange?: StateChange): Promise<void> {
+    this.#row = row;
+    this.#messages.push(...messages);
+    this.#stateChange = stateChange;
+    return this.flush();
+  }
+
+  /** Writes all that waits now. */
+  flush(): Promise<void> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ resolve, reject });
+      this.#dirty(true);
+    });
+  }
+
+  /** Hands over what waits. */
+  take(): LogWrite {
+    const write: LogWrite = {
+      ...this.#run,
+      events: this.#events,
+      firstIndex: this.#firstIndex,
+      messages: this.#messages,
+      firstPosition: this.#firstPosition,
+      ...(this.#row && { row: this.#row }),
+      ...(this.#stateChange && { stateChange: this.#stateChange }),
+    };
+    this.#firstIndex += this.#events.length;
+    this.#firstPosition += this.#messages.length;
+    this.#onItsWay = { waiters: this.#waiters, lastIndex: this.#firstIndex - 1 };
+    this.#events = [];
+    this.#bytes = 0;
+    this.#messages = [];
+    this.#row = undefined;
+    this.#stateChange = undefined;
+    this.#waiters = [];
+    return write;
+  }
+
+  /** Says how the write ended that {@link take} handed over. */
+  settle(failure: Error | undefined): void {
+    const { waiters, lastIndex } = this.#onItsWay!;
+    this.#onItsWay = undefined;
+    if (failure) {
+      // What follows would leave a gap, so nothing more is written of this run.
+      this.#failure = failure;
+      for (const { reject } of [...waiters, ...this.#waiters]) reject(failure);
+      this.#waiters = [];
+      return;
+    }
+    this.#hooks.onStored(lastIndex);
+    for (const { resolve } of waiters) resolve();
+    const again = this.#again;
+    this.#again = "no";
+    if (again !== "no") this.#hooks.onDirty(this, again === "urgent");
+  }
+
+  #dirty(urgent: boolean): void {
+    if (this.#failure) return;
+    if (!this.#onItsWay) this.#hooks.onDirty(this, urgent);
+    else if (urgent) this.#again = "urgent";
+    else if (this.#again === "no") this.#again = "later";
+  }
+}

@@ -1,0 +1,113 @@
+import type { RunEvent, RunEventBody, RunEventEnvelope } from "../events/run-events.ts";
+
+/** An event with its place in the log, already in the form in which it is stored. */
+export interface LogEntry {
+  index: number;
+  event: RunEventBody["event"];
+  /** The event's JSON without its envelope. */
+  json: string;
+}
+
+/** Bytes of stored events that a log keeps in memory for its readers. Who is further behind reads the database. */
+const tailLimit = 1024 * 1024;
+
+/**
+ * The log of a run that is under way in this process: it numbers events, keeps its tail in memory, and wakes whoever
+ * follows it. What happens in one turn of the event loop wakes a reader once.
+ */
+export class RunLog {
+  readonly envelope: Omit<RunEventEnvelope, "created_at" | "event_index">;
+  readonly #wirePrefix: string;
+  readonly #entries: LogEntry[] = [];
+  /** Index of the first entry in memory. */
+  #tailStart = 0;
+  #tailBytes = 0;
+  #storedIndex = -1;
+  #ended = false;
+  #waiting: (() => void)[] = [];
+  #wakeScheduled = false;
+
+  constructor(envelope: RunLog["envelope"]) {
+    this.envelope = envelope;
+    this.#wirePrefix = `${JSON.stringify(envelope).slice(0, -1)},"event_index":`;
+  }
+
+  /** Index of the next event. */
+  get nextIndex(): number {
+    return this.#tailStart + this.#entries.length;
+  }
+
+  /** Whether the last event is there. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** An event in the form in which it would be added, without adding it. */
+  entryOf(event: RunEventBody): LogEntry {
+    const createdAt = Math.floor(Date.now() / 1000);
+    const json = `{"created_at":${createdAt},${JSON.stringify(event).slice(1)}`;
+    return { index: this.nextIndex, event: event.event, json };
+  }
+
+  /** Adds an event; readers get it in this turn of the event loop. */
+  add(entry: LogEntry): void {
+    this.#entries.push(entry);
+    this.#tailBytes += entry.json.length;
+    if (this.#tailBytes > tailLimit) this.#trim();
+    this.#wake();
+  }
+
+  /** Notes that events are in the database, so that memory may let go of them. */
+  stored(index: number): void {
+    this.#storedIndex = index;
+  }
+
+  /** No event comes after this. */
+  end(): void {
+    this.#ended = true;
+    this.#wake();
+  }
+
+  /** The events in memory after an index, or `undefined` where the first of them is no longer there. */
+  after(index: number): readonly LogEntry[] | undefined {
+    const from = index + 1 - this.#tailStart;
+    if (from < 0) return undefined;
+    return from === 0 ? [...this.#entries] : this.#entries.slice(from);
+  }
+
+  /** Resolves when something was added, or the log ended. */
+  changed(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** The event as it is on the wire. */
+  toWire({ index, json }: LogEntry): string {
+    return `${this.#wirePrefix}${index},${json.slice(1)}`;
+  }
+
+  /** The event as an object. */
+  toEvent(entry: LogEntry): RunEvent {
+    return JSON.parse(this.toWire(entry)) as RunEvent;
+  }
+
+  #wake(): void {
+    if (this.#wakeScheduled || this.#waiting.length === 0) return;
+    this.#wakeScheduled = true;
+    setImmediate(() => {
+      this.#wakeScheduled = false;
+      const waiting = this.#waiting;
+      this.#waiting = [];
+      for (const resolve of waiting) resolve();
+    });
+  }
+
+  #trim(): void {
+    let drop = 0;
+    while (this.#tailBytes > tailLimit / 2 && this.#tailStart + drop <= this.#storedIndex) {
+      this.#tailBytes -= this.#entries[drop]!.json.length;
+      drop++;
+    }
+    this.#entries.splice(0, drop);
+    this.#tailStart += drop;
+  }
+}

@@ -1,0 +1,284 @@
+import type { Logger } from "pino";
+import { v7 as uuidv7 } from "uuid";
+import type { LoopContext, LoopResult } from "../agent/loop.ts";
+import { runLoop } from "../agent/loop.ts";
+import type { Runner, RunRequest } from "../agent/runner.ts";
+import type { Database } from "../db/database.ts";
+import { openPrincipal, type Principal } from "../db/principal.ts";
+import type { Attached, SessionStart } from "../db/records.ts";
+import { stateChange } from "../db/session-state.ts";
+import {
+  AgentOSError,
+  RunCancelledError,
+  RunTimeoutError,
+  ServerStoppedError,
+  UnavailableError,
+} from "../errors.ts";
+import type { JsonObject } from "../events/json.ts";
+import type { TerminalEventBody } from "../events/run-events.ts";
+import type { ModelMessage } from "../models/model.ts";
+import { LiveRun } from "./live-run.ts";
+import { defaultLogWriterOptions, LogWriter, type LogWriterOptions } from "./log-writer.ts";
+import { attachmentOf, mediaOf } from "./media.ts";
+
+/** What a runner needs. */
+export interface RunnerOptions {
+  db: Database;
+  logger: Logger;
+  logWriter?: Partial<LogWriterOptions>;
+}
+
+/**
+ * The one owner of runs. It accepts them, pulls their events out of the agent loop, numbers and stores them, and sees
+ * every run to its end, whoever is there to read it.
+ */
+export class DurableRunner implements Runner {
+  readonly #db: Database;
+  readonly #logger: Logger;
+  readonly #writer: LogWriter;
+  readonly #nodeId = uuidv7();
+  readonly #live = new Map<string, LiveRun>();
+  #draining = false;
+
+  constructor(options: RunnerOptions) {
+    this.#db = options.db;
+    this.#logger = options.logger;
+    this.#writer = new LogWriter(options.db, { ...defaultLogWriterOptions, ...options.logWriter });
+  }
+
+  /** How many runs are under way here. */
+  get liveRuns(): number {
+    return this.#live.size;
+  }
+
+  /**
+   * Accepts a run and starts it.
+   *
+   * @param principal - on whose behalf; anybody's where absent
+   * @throws {NotFoundError} when the session is another user's. Nothing was written then.
+   * @throws {UnavailableError} when the server stops or the database is away
+   */
+  async start(request: RunRequest, principal: Principal = openPrincipal): Promise<LiveRun> {
+    this.#refuseWhileDraining();
+    await this.#db.open();
+    const { agent } = request;
+    const store = this.#db.storeFor(principal);
+    const runId = `run_${uuidv7()}`;
+    const sessionId = request.sessionId ?? uuidv7();
+    const createdAt = Date.now();
+    const media = mediaOf(request.attachments ?? []);
+    const input = { input_content: request.message, ...media.references };
+    const metadata = { ...agent.metadata, ...request.metadata };
+    const session = await store.acceptRun({
+      runId,
+      sessionId,
+      agentId: agent.id,
+      userId: request.userId,
+      nodeId: this.#nodeId,
+      background: false,
+      input,
+      metadata,
+      model: agent.model.id,
+      modelProvider: agent.model.provider,
+      sessionState: { ...agent.sessionState, ...request.sessionState },
+      media: media.stored,
+      createdAt,
+    });
+    const run = new LiveRun(
+      {
+        runId,
+        sessionId,
+        agentId: agent.id,
+        agentName: agent.name,
+        userId: request.userId,
+        attempt: 1,
+        input,
+        metadata,
+        createdAt,
+      },
+      store,
+      this.#writer,
+    );
+    this.#live.set(runId, run);
+    void this.#see(run, request, session, {
+      history: () =>
+        agent.addHistoryToContext
+          ? store.history({ sessionId, agentId: agent.id, runs: agent.numHistoryRuns })
+          : [],
+      media: media.references,
+    });
+    return run;
+  }
+
+  /** A run that is under way here. */
+  live(runId: string): LiveRun | undefined {
+    return this.#live.get(runId);
+  }
+
+  /**
+   * Takes no more runs, and waits for those under way. What is not done in time ends as `error`.
+   *
+   * @param limit - milliseconds
+   */
+  async drain(limit: number): Promise<void> {
+    this.#draining = true;
+    const timer = setTimeout(() => {
+      for (const run of this.#live.values()) run.abort(new ServerStoppedError());
+    }, limit);
+    while (this.#live.size > 0) {
+      await Promise.allSettled([...this.#live.values()].map((run) => run.ended()));
+    }
+    clearTimeout(timer);
+  }
+
+  #refuseWhileDraining(): void {
+    if (this.#draining) throw new UnavailableError("The server is stopping. Try again.");
+  }
+
+  /** Sees a run from its start to its end. Never rejects: a run's failure is its own business. */
+  async #see(
+    run: LiveRun,
+    request: RunRequest,
+    session: SessionStart,
+    parts: { history: () => Promise<Attached[]> | Attached[]; media: LoopContext["media"] },
+  ): Promise<void> {
+    const { agent } = request;
+    const release = limits(run, request);
+    const state: JsonObject = structuredClone({
+      ...agent.sessionState,
+      ...session.state,
+      ...request.sessionState,
+    });
+    let end: TerminalEventBody;
+    try {
+      const result = await this.#drive(run, {
+        agent,
+        runId: run.runId,
+        sessionId: run.sessionId,
+        userId: run.identity.userId,
+        message: request.message,
+        media: parts.media,
+        attachments: request.attachments ?? [],
+        history: (await parts.history()).map(fromHistory),
+        sessionState: state,
+        dependencies: request.dependencies ?? {},
+        metadata: run.identity.metadata,
+        output: request.output ?? agent.output,
+        stream: request.stream,
+        signal: run.signal,
+        messages: run.messages,
+      });
+      end = { event: "RunCompleted", ...result, ...tail(run, state) };
+    } catch (error) {
+      end = this.#failed(run, error, state);
+    }
+    release();
+    try {
+      await run.end(end, stateChange(session.state, end.session_state));
+      this.#logger.info(
+        {
+          run_id: run.runId,
+          session_id: run.sessionId,
+          agent_id: agent.id,
+          status: run.fold.status,
+          ...run.timing(),
+        },
+        "run ended",
+      );
+    } catch (error) {
+      this.#notStored(run, error);
+    } finally {
+      this.#live.delete(run.runId);
+    }
+  }
+
+  /** Pulls the agent loop to its end. A loop that does not listen to the abort signal is left behind. */
+  async #drive(run: LiveRun, context: LoopContext): Promise<LoopResult> {
+    const loop = runLoop(context);
+    let giveUp: (reason: unknown) => void = () => undefined;
+    const onAbort = () => giveUp(run.signal.reason);
+    run.signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      while (true) {
+        const { done, value } = await new Promise<Awaited<ReturnType<typeof loop.next>>>(
+          (resolve, reject) => {
+            giveUp = reject;
+            if (run.signal.aborted) reject(run.signal.reason);
+            else loop.next().then(resolve, reject);
+          },
+        );
+        if (done) return value;
+        if (value.event === "Checkpoint") run.checkpoint();
+        else run.append(value);
+        await run.roomForMore();
+      }
+    } finally {
+      run.signal.removeEventListener("abort", onAbort);
+      // Not awaited: a tool that never returns would hold the run's end back.
+      loop.return({ content: "", content_type: "str" }).catch(() => undefined);
+    }
+  }
+
+  #failed(run: LiveRun, error: unknown, state: JsonObject): TerminalEventBody {
+    const reason = run.signal.aborted ? run.signal.reason : error;
+    if (reason instanceof RunCancelledError) {
+      const content = String(run.fold.content);
+      return { event: "RunCancelled", content, reason: reason.message, ...tail(run, state) };
+    }
+    if (reason instanceof AgentOSError) {
+      return { event: "RunError", content: reason.message, error_type: reason.code, ...tail(run, state) };
+    }
+    this.#logger.error(
+      { err: reason, run_id: run.runId, session_id: run.sessionId },
+      "run failed unexpectedly",
+    );
+    const content = `The run failed inside the server. Look for ${run.runId} in its log.`;
+    return { event: "RunError", content, error_type: "internal_error", ...tail(run, state) };
+  }
+
+  #notStored(run: LiveRun, error: unknown): void {
+    const failure = error instanceof Error ? error : new Error(String(error));
+    this.#logger.error(
+      { err: failure, run_id: run.runId, session_id: run.sessionId },
+      "the run's end was not stored",
+    );
+    const known = failure instanceof AgentOSError;
+    run.endUnstored(
+      {
+        event: "RunError",
+        content: known
+          ? failure.message
+          : "The answer could not be stored, so it is not sent. Send the message again.",
+        error_type: known ? failure.code : "not_stored",
+        session_state: {},
+        metrics: run.fold.metrics,
+      },
+      failure,
+    );
+  }
+}
+
+/** Lets the run's time limit and its caller's signal end it. Returns what lets go of both. */
+function limits(run: LiveRun, { agent, signal }: RunRequest): () => void {
+  const timer = setTimeout(() => run.abort(new RunTimeoutError(agent.timeLimit)), agent.timeLimit * 1000);
+  const onAbort = () => run.abort(new RunCancelledError("The caller aborted the run."));
+  if (signal?.aborted) onAbort();
+  signal?.addEventListener("abort", onAbort, { once: true });
+  return () => {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
+  };
+}
+
+/** What every last event carries. The state is taken as JSON, which is what is stored of it. */
+function tail(run: LiveRun, state: JsonObject): Pick<TerminalEventBody, "session_state" | "metrics"> {
+  return {
+    session_state: JSON.parse(JSON.stringify(state)) as JsonObject,
+    metrics: { ...run.fold.metrics, ...run.timing() },
+  };
+}
+
+function fromHistory({ message, media }: Attached): ModelMessage {
+  const said: ModelMessage = { ...message, from_history: true };
+  return media.length > 0 ? { ...said, attachments: media.map(attachmentOf) } : said;
+}

@@ -1,0 +1,104 @@
+import { type AddressInfo, isIPv6 } from "node:net";
+import { createAdaptorServer } from "@hono/node-server";
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import { ConfigurationError } from "./errors.ts";
+import type { Served } from "./http/served.ts";
+import { readSettings } from "./settings.ts";
+
+/** Where to listen. */
+export interface ServeOptions {
+  /** 0 takes any free one. Default: the setting `PORT`, else 7777. */
+  port?: number;
+  /** Default: the setting `HOST`, else 127.0.0.1: this machine only. */
+  hostname?: string;
+  /** Whether SIGTERM and SIGINT stop the server. Default true. */
+  handleSignals?: boolean;
+  /** Whether to print where it listens and with what. Default true. */
+  banner?: boolean;
+}
+
+/** A server that listens. */
+export interface RunningServer {
+  readonly url: string;
+  readonly port: number;
+  /** Closes the port. Most callers want `AgentOS.close()`, which first lets runs end. */
+  stopListening(): Promise<void>;
+}
+
+/** Listens until it is told to stop. @throws {ConfigurationError} when the port cannot be had */
+export async function listen(
+  served: Served,
+  app: OpenAPIHono,
+  options: ServeOptions,
+  close: () => Promise<void>,
+): Promise<RunningServer> {
+  const settings = readSettings();
+  const hostname = options.hostname ?? settings.host;
+  const wanted = options.port ?? settings.port;
+  const server = createAdaptorServer({ fetch: app.fetch });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const reason = error.code === "EADDRINUSE" ? "another program listens there" : error.message;
+      reject(
+        new ConfigurationError(
+          `Cannot listen on ${hostname}:${wanted}: ${reason}. Set PORT to another port.`,
+        ),
+      );
+    });
+    server.listen(wanted, hostname, resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  const url = `http://${isIPv6(hostname) ? `[${hostname}]` : hostname}:${port}`;
+  const letGo = options.handleSignals === false ? () => undefined : stopOnSignal(served, close);
+  if (options.banner !== false) printBanner(served, url);
+  return {
+    url,
+    port,
+    stopListening: () =>
+      new Promise((resolve) => {
+        letGo();
+        server.close(() => resolve());
+        if ("closeIdleConnections" in server) server.closeIdleConnections();
+        // Streams have ended with their runs; what is still open after this is a client that does not read.
+        setTimeout(() => "closeAllConnections" in server && server.closeAllConnections(), 1000).unref();
+      }),
+  };
+}
+
+function stopOnSignal(served: Served, close: () => Promise<void>): () => void {
+  const stop = (signal: NodeJS.Signals) => {
+    served.logger.info({ signal, runs: served.runner.liveRuns }, "stopping");
+    close().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        served.logger.error({ err: error }, "stopping failed");
+        process.exit(1);
+      },
+    );
+  };
+  process.once("SIGTERM", stop);
+  process.once("SIGINT", stop);
+  return () => {
+    process.off("SIGTERM", stop);
+    process.off("SIGINT", stop);
+  };
+}
+
+function printBanner(served: Served, url: string): void {
+  const agents = [...served.agents.values()];
+  const models = [...new Set(agents.map(({ model }) => `${model.id} (${model.provider})`))];
+  const offline = agents.some(({ model }) => model.provider === "offline");
+  const lines = [
+    `AgentOS listens on ${url}`,
+    `  agents    ${agents.map(({ id }) => id).join(", ")}`,
+    `  model     ${models.join(", ")}`,
+    ...(offline ? ["            offline: it only echoes. Set OPENAI_API_KEY for a real model."] : []),
+    `  database  ${served.db.engine}, ${served.db.location}`,
+    `  docs      ${url}/docs`,
+    "",
+    "Try it:",
+    `  curl -X POST ${url}/agents/${agents[0]!.id}/runs -F 'message=Hello' -F 'stream=false'`,
+    "",
+  ];
+  process.stdout.write(`${lines.join("\n")}\n`);
+}
