@@ -12,9 +12,9 @@ import { availableParallelism, cpus, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { type PostgresServer, startPostgres } from "../test/support/postgres.ts";
 import { type Child, startChild } from "./children.ts";
 import { type Figures, type LoadOptions, load, type Scenario } from "./load.ts";
-import { type PostgresServer, startPostgres } from "./postgres.ts";
 import { type Engine, format, type Pair, type Round, rowsOf, tableOf } from "./report.ts";
 
 const ENGINES: readonly Engine[] = ["sqlite", "postgres"];

@@ -153,7 +153,6 @@ export class AgentOS {
   async #close(): Promise<void> {
     await this.#served.runner.drain(this.#drainTimeout * 1000);
     await this.#server?.stopListening();
-    await Promise.all([...this.#served.agents.values()].map((agent) => agent.model.close?.()));
     await this.db.close();
   }
 }

@@ -65,7 +65,14 @@ async function keep(): Promise<void> {
     persistent: true,
     // PostgreSQL refuses to run as root; the package then runs it as the user `postgres`.
     createPostgresUser: process.getuid?.() === 0,
-    postgresFlags: ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="],
+    postgresFlags: [
+      "-c",
+      "listen_addresses=127.0.0.1",
+      "-c",
+      "unix_socket_directories=",
+      "-c",
+      "max_connections=300",
+    ],
     onLog: () => {},
     onError: (error) => console.error(error),
   });
