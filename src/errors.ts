@@ -24,10 +24,30 @@ export abstract class AgentOSError extends Error {
   }
 }
 
-/** An option or setting that cannot work. Thrown when something is constructed or started. */
+/**
+ * An option or setting that cannot work. Thrown when something is constructed or started.
+ * One that nobody catches ends the process with its message as one line, without a stack.
+ */
 export class ConfigurationError extends AgentOSError {
   readonly code = "configuration";
   readonly status = 500;
+  static #isLastWord = false;
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    ConfigurationError.#becomeLastWord();
+  }
+
+  /** What is wrong is the user's to change, and a stack would hide it. Every other error is left to Node. */
+  static #becomeLastWord(): void {
+    if (ConfigurationError.#isLastWord || typeof process === "undefined") return;
+    ConfigurationError.#isLastWord = true;
+    process.on("uncaughtExceptionMonitor", (error) => {
+      if (!(error instanceof ConfigurationError) || process.listenerCount("uncaughtException") > 0) return;
+      process.stderr.write(`agentos: ${error.message.replaceAll(/\s*\n\s*/g, " ")}\n`);
+      process.exit(1);
+    });
+  }
 }
 
 /** A request whose fields are wrong. Nothing was changed. */

@@ -1,12 +1,12 @@
 import { createRequire } from "node:module";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { type Logger, pino } from "pino";
-import { v7 as uuidv7 } from "uuid";
 import type { BaseAgent } from "./agent/agent.ts";
 import type { Database } from "./db/database.ts";
 import { inMemory } from "./db/sqlite/connection.ts";
 import { SqliteDb } from "./db/sqlite/sqlite-db.ts";
 import { ConfigurationError } from "./errors.ts";
+import { newId } from "./events/ids.ts";
 import { createApp } from "./http/app.ts";
 import type { Served } from "./http/served.ts";
 import type { LogWriterOptions } from "./runs/log-writer.ts";
@@ -93,7 +93,7 @@ export class AgentOS {
     }
     const settings = readSettings();
     const logger = options.logger ?? pino({ name: "agentos", level: options.logLevel ?? settings.logLevel });
-    this.id = options.id ?? slug(options.name) ?? uuidv7();
+    this.id = options.id ?? slug(options.name) ?? newId();
     this.db = options.db ?? sharedDatabase(options.agents) ?? new SqliteDb({ path: inMemory, id: "memory" });
     this.#drainTimeout = positive("drainTimeout", options.drainTimeout ?? 30);
     const runner = new DurableRunner({ db: this.db, logger, ...(options.log && { logWriter: options.log }) });

@@ -35,14 +35,20 @@ export async function listen(
   const settings = readSettings();
   const hostname = options.hostname ?? settings.host;
   const wanted = options.port ?? settings.port;
+  if (!Number.isInteger(wanted) || wanted < 0 || wanted > 65535) {
+    throw new ConfigurationError(`serve(): port must be a whole number from 0 to 65535, not ${wanted}.`);
+  }
   const server = createAdaptorServer({ fetch: app.fetch });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
-      const reason = error.code === "EADDRINUSE" ? "another program listens there" : error.message;
+      const [reason, remedy] =
+        error.code === "EADDRINUSE"
+          ? ["another program listens there", "Set PORT to another port."]
+          : [error.message, "Check HOST and PORT."];
       reject(
-        new ConfigurationError(
-          `Cannot listen on ${hostname}:${wanted}: ${reason}. Set PORT to another port.`,
-        ),
+        new ConfigurationError(`Cannot listen on ${hostname}:${wanted}: ${reason}. ${remedy}`, {
+          cause: error,
+        }),
       );
     });
     server.listen(wanted, hostname, resolve);
@@ -65,8 +71,20 @@ export async function listen(
   };
 }
 
+/** Milliseconds in which a second signal is the first one again: npm passes on a Ctrl-C that came to us as well. */
+const sameSignal = 1000;
+
 function stopOnSignal(served: Served, close: () => Promise<void>): () => void {
+  let stoppingSince: number | undefined;
   const stop = (signal: NodeJS.Signals) => {
+    const now = performance.now();
+    if (stoppingSince !== undefined) {
+      if (now - stoppingSince < sameSignal) return;
+      served.logger.warn({ signal, runs: served.runner.liveRuns }, "stopping at once");
+      void served.runner.drain(0);
+      return;
+    }
+    stoppingSince = now;
     served.logger.info({ signal, runs: served.runner.liveRuns }, "stopping");
     close().then(
       () => process.exit(0),
@@ -76,9 +94,11 @@ function stopOnSignal(served: Served, close: () => Promise<void>): () => void {
       },
     );
   };
-  process.once("SIGTERM", stop);
-  process.once("SIGINT", stop);
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
   return () => {
+    // Once a signal has come, the next one is ours too: without a listener it would kill the process.
+    if (stoppingSince !== undefined) return;
     process.off("SIGTERM", stop);
     process.off("SIGINT", stop);
   };

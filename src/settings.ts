@@ -1,16 +1,23 @@
 import * as z from "zod";
 import { ConfigurationError } from "./errors.ts";
 
+const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
+
 /** What the environment can set. Each is an option in code too, and an option in code wins. */
 const schema = z.object({
-  PORT: z.coerce.number().int().min(0).max(65535).default(7777),
+  PORT: z
+    .stringFormat("port", (text) => /^\d{1,5}$/.test(text) && Number(text) <= 65535, {
+      error: "must be a whole number from 0 to 65535",
+    })
+    .transform(Number)
+    .default(7777),
   HOST: z.string().min(1).default("127.0.0.1"),
   DATABASE_URL: z
     .string()
     .regex(/^postgres(?:ql)?:\/\//, "must look like postgresql://user:password@host:5432/database")
     .optional(),
-  AGENTOS_AGNO_COMPAT: z.stringbool().default(false),
-  LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
+  AGENTOS_AGNO_COMPAT: z.stringbool({ error: "must be true or false" }).default(false),
+  LOG_LEVEL: z.enum(logLevels, { error: `must be one of ${logLevels.join(", ")}` }).default("info"),
 });
 
 /** The settings, checked. */

@@ -6,6 +6,7 @@ import type { RunEvent } from "../events/run-events.ts";
 import type { Attachment } from "../models/model.ts";
 import { defineAgent } from "./define.ts";
 import type { AgentDefinition, AgentOptions } from "./definition.ts";
+import { refuseUnfit, refuseUnknown, type Shape, shapes } from "./options.ts";
 import { outputFromZod } from "./output.ts";
 import { type RunResult, toRunResult } from "./result.ts";
 import type { Runner, RunRequest } from "./runner.ts";
@@ -33,6 +34,17 @@ export interface RunOptions<
   /** Aborting it cancels the run. */
   signal?: AbortSignal;
 }
+
+const wanted = {
+  sessionId: shapes.identifier,
+  userId: shapes.identifier,
+  sessionState: shapes.object,
+  dependencies: shapes.object,
+  metadata: shapes.object,
+  files: shapes.files,
+  outputSchema: shapes.zod,
+  signal: shapes.signal,
+} satisfies Record<keyof RunOptions, Shape>;
 
 /**
  * An agent that can be called from anywhere. What it is made of is checked when it is made; how its runs are stored
@@ -74,6 +86,7 @@ export abstract class BaseAgent<
    * Runs the agent and waits for its answer. The run is stored like one over HTTP.
    *
    * @param input - what the user says
+   * @throws {ConfigurationError} when an option cannot work
    * @throws {NotFoundError} when the session is another user's
    * @throws {RunNotCompletedError} when the run ended as `error` or was cancelled; its `run` is what there is of it
    * @example
@@ -111,6 +124,9 @@ export abstract class BaseAgent<
   }
 
   #start<T>(message: string, options: RunOptions<T, TState, TDependencies>, stream: boolean) {
+    refuseUnfit("run()", { input: message }, { input: shapes.message });
+    refuseUnknown("run()", options, Object.keys(wanted));
+    refuseUnfit("run()", options, wanted);
     this.#runner ??= this.ownRunner();
     const { files, outputSchema, ...rest } = options;
     const request: RunRequest = {

@@ -2,29 +2,37 @@ import { ConfigurationError } from "../errors.ts";
 import type { JsonObject } from "../events/json.ts";
 import { fromAiSdk, isAiSdkModel } from "../models/ai-sdk.ts";
 import type { AgentDefinition, AgentOptions, Instructions } from "./definition.ts";
+import { refuseUnfit, refuseUnknown, type Shape, shapes } from "./options.ts";
 import { outputFromZod } from "./output.ts";
 import type { Tool } from "./tool.ts";
 
 const agentId = /^[A-Za-z0-9_.-]{1,128}$/;
 
-const known = new Set<string>([
-  "id",
-  "name",
-  "description",
-  "instructions",
-  "model",
-  "db",
-  "tools",
-  "addHistoryToContext",
-  "numHistoryRuns",
-  "sessionState",
-  "outputSchema",
-  "retries",
-  "retryDelay",
-  "toolCallLimit",
-  "timeLimit",
-  "metadata",
-] satisfies (keyof AgentOptions)[]);
+/** What each option must be; `model` and the numbers are looked at one by one. */
+const wanted = {
+  name: shapes.text,
+  description: shapes.text,
+  instructions: shapes.instructions,
+  db: shapes.database,
+  tools: shapes.tools,
+  addHistoryToContext: shapes.flag,
+  sessionState: shapes.object,
+  outputSchema: shapes.zod,
+  metadata: shapes.object,
+} satisfies Partial<Record<keyof AgentOptions, Shape>>;
+
+const known = [
+  ...Object.keys(wanted),
+  ...([
+    "id",
+    "model",
+    "numHistoryRuns",
+    "retries",
+    "retryDelay",
+    "toolCallLimit",
+    "timeLimit",
+  ] satisfies (keyof AgentOptions)[]),
+];
 
 /**
  * Checks an agent's options and fills in what was left out.
@@ -34,15 +42,14 @@ const known = new Set<string>([
 export function defineAgent<TOutput, TState extends JsonObject, TDependencies extends JsonObject>(
   options: AgentOptions<TOutput, TState, TDependencies>,
 ): AgentDefinition {
-  for (const option of Object.keys(options)) {
-    if (!known.has(option)) throw new ConfigurationError(`Agent: this version has no option "${option}".`);
-  }
   const { id } = options;
   if (typeof id !== "string" || !agentId.test(id)) {
     throw new ConfigurationError(
       `Agent: id ${JSON.stringify(id)} must be 1 to 128 letters, digits, "_", "-" or ".".`,
     );
   }
+  refuseUnknown(`Agent "${id}"`, options, known);
+  refuseUnfit(`Agent "${id}"`, options, wanted);
   const tools = (options.tools ?? []) as readonly Tool[];
   refuseTwice(id, tools);
   return {

@@ -1,43 +1,9 @@
-import type { JsonObject, JsonValue } from "../events/json.ts";
-import type { Message } from "../events/messages.ts";
-import type { RunEventBody } from "../events/run-events.ts";
-import type { Attachment, ModelMessage, ToolDefinition } from "../models/model.ts";
-import type { AgentDefinition } from "./definition.ts";
+import type { JsonValue } from "../events/json.ts";
+import type { ModelMessage, ToolDefinition } from "../models/model.ts";
+import type { LoopContext, LoopStep } from "./loop-context.ts";
 import { modelTurn } from "./model-turn.ts";
-import type { OutputSchema } from "./output.ts";
 import { newMessage, systemPrompt } from "./prompt.ts";
 import { runTools } from "./tool-calls.ts";
-
-/** All that the loop knows of a run. It knows no HTTP and no database. */
-export interface LoopContext {
-  readonly agent: AgentDefinition;
-  readonly runId: string;
-  readonly sessionId: string;
-  readonly userId: string | undefined;
-  readonly message: string;
-  /** The references to the attachments, as the user message names them. */
-  readonly media: Pick<Message, "files" | "images" | "audio">;
-  readonly attachments: readonly Attachment[];
-  /** Messages of earlier runs, oldest first. */
-  readonly history: readonly ModelMessage[];
-  /** Tools read and change it in place. */
-  readonly sessionState: JsonObject;
-  readonly dependencies: JsonObject;
-  readonly metadata: JsonObject;
-  readonly output: OutputSchema | undefined;
-  readonly stream: boolean;
-  readonly signal: AbortSignal;
-  /** The run's own messages. The loop adds to them. */
-  readonly messages: Message[];
-}
-
-/** Not an event: a point from which the run could go on after a crash. The end of a run is one too. */
-export interface Checkpoint {
-  event: "Checkpoint";
-}
-
-/** What the loop gives whoever drives it. */
-export type LoopStep = RunEventBody | Checkpoint;
 
 /** What a run came to. */
 export interface LoopResult {
@@ -77,7 +43,7 @@ export async function* runLoop(context: LoopContext): AsyncGenerator<LoopStep, L
     }
     yield { event: "Checkpoint" };
     for await (const step of runTools(context, turn.calls, callsLeft)) {
-      if (step.event === "Checkpoint") prompt.push(context.messages.at(-1)!);
+      if ("event" in step && step.event === "Checkpoint") prompt.push(context.messages.at(-1)!);
       yield step;
     }
     callsLeft = Math.max(0, callsLeft - turn.calls.length);

@@ -5,7 +5,7 @@ import type { Message, MessageToolCall } from "../events/messages.ts";
 import { noTokens, type TokenUsage } from "../events/metrics.ts";
 import type { RunEventBody } from "../events/run-events.ts";
 import type { ModelEvent, ModelMessage, ModelRequest, ToolDefinition } from "../models/model.ts";
-import type { LoopContext } from "./loop.ts";
+import type { LoopContext } from "./loop-context.ts";
 import { newMessage } from "./prompt.ts";
 
 /** What one turn of the model came to. */
@@ -23,7 +23,7 @@ export async function* modelTurn(
   context: LoopContext,
   messages: readonly ModelMessage[],
   tools: readonly ToolDefinition[],
-): AsyncGenerator<RunEventBody, Turn, void> {
+): AsyncGenerator<RunEventBody | readonly RunEventBody[], Turn, void> {
   const { agent, stream } = context;
   const identity = { model: agent.model.id, model_provider: agent.model.provider };
   const request: ModelRequest = {
@@ -43,36 +43,41 @@ export async function* modelTurn(
   const calls: MessageToolCall[] = [];
   const items: JsonObject[] = [];
 
-  for await (const event of withRetries(context, request)) {
-    if (event.type !== "finish") firstToken ??= performance.now();
-    switch (event.type) {
-      case "text":
-        text += event.delta;
-        if (stream && event.delta !== "")
-          yield { event: "RunContent", content: event.delta, content_type: "str" };
-        break;
-      case "reasoning":
-        if (reasoning === "") yield { event: "ReasoningStarted" };
-        reasoning += event.delta;
-        if (stream) yield { event: "ReasoningContentDelta", reasoning_content: event.delta };
-        break;
-      case "tool-call":
-        calls.push({
-          id: event.id,
-          call_id: event.callId,
-          type: "function",
-          function: { name: event.name, arguments: event.arguments },
-        });
-        break;
-      case "provider-item":
-        items.push(event.item);
-        break;
-      case "finish":
-        usage = event.usage;
-        break;
-      default:
-        event satisfies never;
+  for await (const given of withRetries(context, request)) {
+    const heard: RunEventBody[] = [];
+    for (const event of Array.isArray(given) ? (given as readonly ModelEvent[]) : [given as ModelEvent]) {
+      if (event.type !== "finish") firstToken ??= performance.now();
+      switch (event.type) {
+        case "text":
+          text += event.delta;
+          if (stream && event.delta !== "") {
+            heard.push({ event: "RunContent", content: event.delta, content_type: "str" });
+          }
+          break;
+        case "reasoning":
+          if (reasoning === "") heard.push({ event: "ReasoningStarted" });
+          reasoning += event.delta;
+          if (stream) heard.push({ event: "ReasoningContentDelta", reasoning_content: event.delta });
+          break;
+        case "tool-call":
+          calls.push({
+            id: event.id,
+            call_id: event.callId,
+            type: "function",
+            function: { name: event.name, arguments: event.arguments },
+          });
+          break;
+        case "provider-item":
+          items.push(event.item);
+          break;
+        case "finish":
+          usage = event.usage;
+          break;
+        default:
+          event satisfies never;
+      }
     }
+    if (heard.length > 0) yield heard;
   }
 
   if (reasoning !== "") {
@@ -103,7 +108,7 @@ export async function* modelTurn(
 async function* withRetries(
   { agent, signal }: LoopContext,
   request: ModelRequest,
-): AsyncGenerator<ModelEvent> {
+): AsyncGenerator<ModelEvent | readonly ModelEvent[]> {
   for (let attempt = 0; ; attempt++) {
     let heard = false;
     try {

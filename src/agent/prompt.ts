@@ -1,4 +1,4 @@
-import { v7 as uuidv7 } from "uuid";
+import { newId } from "../events/ids.ts";
 import type { Message } from "../events/messages.ts";
 import type { AgentDefinition, InstructionsContext } from "./definition.ts";
 
@@ -19,7 +19,7 @@ export async function systemPrompt(
 /** A new message of this run. */
 export function newMessage(role: Message["role"], fields: Partial<Message>): Message {
   return {
-    id: uuidv7(),
+    id: newId(),
     role,
     from_history: false,
     stop_after_tool_call: false,

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { isJsonObject } from "../events/json.ts";
 import type { MessageToolCall } from "../events/messages.ts";
 import type { ToolExecution } from "../events/tool-execution.ts";
-import type { LoopContext, LoopStep } from "./loop.ts";
+import type { LoopContext, LoopStep } from "./loop-context.ts";
 import { newMessage } from "./prompt.ts";
 import type { Tool } from "./tool.ts";
 

@@ -2,6 +2,7 @@ import * as z from "zod";
 import { ConfigurationError } from "../errors.ts";
 import type { JsonObject } from "../events/json.ts";
 import type { ToolDefinition } from "../models/model.ts";
+import { refuseUnfit, refuseUnknown, shapes } from "./options.ts";
 
 /** What a tool knows of the run that calls it. */
 export interface ToolContext<
@@ -77,11 +78,13 @@ export function tool<
   TDependencies extends JsonObject = JsonObject,
 >(options: ToolOptions<TSchema, TState, TDependencies>): Tool<z.output<TSchema>, TState, TDependencies> {
   const { name, description, inputSchema, execute } = options;
-  if (!toolName.test(name)) {
+  if (typeof name !== "string" || !toolName.test(name)) {
     throw new ConfigurationError(
       `The tool name ${JSON.stringify(name)} must be 1 to 64 letters, digits, "_" or "-".`,
     );
   }
+  refuseUnknown(`Tool "${name}"`, options, ["name", "description", "inputSchema", "execute"]);
+  refuseUnfit(`Tool "${name}"`, { execute }, { execute: shapes.function });
   return {
     name,
     description,

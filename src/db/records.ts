@@ -34,6 +34,8 @@ export interface NewRun {
 
 /** The session as a run finds it. */
 export interface SessionStart {
+  /** Whether this run made it: then it has no history. */
+  isNew: boolean;
   state: JsonObject;
   userId: string | undefined;
 }

@@ -54,18 +54,21 @@ export async function readBody(c: Context, limits: BodyLimits): Promise<ParsedBo
 async function readBytes(c: Context, limit: number): Promise<Buffer> {
   const announced = Number(c.req.header("content-length") ?? 0);
   if (announced > limit) throw tooLarge(limit);
-  const body = c.req.raw.body;
-  if (!body) return Buffer.alloc(0);
-  // A body of known length cannot be longer than it says, so it can be read in one go.
-  if (announced > 0) return Buffer.from(await c.req.arrayBuffer());
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > limit) throw tooLarge(limit);
-    chunks.push(chunk);
+  try {
+    // A body of known length cannot be longer than it says, and reading it in one go spares it a web stream.
+    if (announced > 0) return Buffer.from(await c.req.arrayBuffer());
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    for await (const chunk of c.req.raw.body ?? []) {
+      size += chunk.length;
+      if (size > limit) throw tooLarge(limit);
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
+  } catch (error) {
+    if (error instanceof PayloadTooLargeError) throw error;
+    throw new InvalidRequestError("The body did not arrive whole.");
   }
-  return Buffer.concat(chunks);
 }
 
 function parseJson(text: string): unknown {

@@ -2,7 +2,6 @@ import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { Logger } from "pino";
-import { v7 as uuidv7 } from "uuid";
 import type * as z from "zod";
 import {
   AgentOSError,
@@ -11,6 +10,7 @@ import {
   MethodNotAllowedError,
   UnavailableError,
 } from "../errors.ts";
+import { newId } from "../events/ids.ts";
 
 /**
  * The one place where an error becomes an answer. What this package throws on purpose says so itself; of anything else the
@@ -18,7 +18,7 @@ import {
  */
 export function answerError(error: unknown, c: Context, logger: Logger): Response {
   if (error instanceof HTTPException) return ofCustomRoute(error, c);
-  const requestId = uuidv7();
+  const requestId = newId();
   c.header("x-request-id", requestId);
   if (!(error instanceof AgentOSError)) {
     logger.error(
@@ -38,7 +38,7 @@ export function answerError(error: unknown, c: Context, logger: Logger): Respons
 /** What a custom route throws is answered as it says, in our shape unless it brought its own response. */
 function ofCustomRoute(error: HTTPException, c: Context): Response {
   if (error.res) return error.getResponse();
-  const requestId = uuidv7();
+  const requestId = newId();
   c.header("x-request-id", requestId);
   return c.json({ detail: error.message, request_id: requestId }, error.status);
 }

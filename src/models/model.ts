@@ -70,10 +70,10 @@ export interface Model {
   /**
    * Asks for one turn.
    *
-   * @returns the turn's events; the last is `finish`
+   * @returns the turn's events, one at a time or several that came together; the last is `finish`
    * @throws {ModelError} when the provider refuses or fails; `retryable` tells whether to try again
    */
-  generate(request: ModelRequest): AsyncIterable<ModelEvent>;
+  generate(request: ModelRequest): AsyncIterable<ModelEvent | readonly ModelEvent[]>;
   /** Lets go of what the model holds open, such as connections. Nothing is asked of it afterwards. */
   close?(): Promise<void>;
 }

@@ -95,7 +95,7 @@ export class OpenAIResponses implements Model {
    * @throws {ModelError} when OpenAI refuses or fails, or cannot be reached
    * @throws the reason of `request.signal`, once that is aborted
    */
-  generate(request: ModelRequest): AsyncIterable<ModelEvent> {
+  generate(request: ModelRequest): AsyncIterable<ModelEvent | readonly ModelEvent[]> {
     return request.stream ? this.#streamed(request) : this.#whole(request);
   }
 
@@ -104,7 +104,7 @@ export class OpenAIResponses implements Model {
     await this.#dispatcher.close();
   }
 
-  async *#streamed(request: ModelRequest): AsyncGenerator<ModelEvent> {
+  async *#streamed(request: ModelRequest): AsyncGenerator<ModelEvent | readonly ModelEvent[]> {
     const { signal } = request;
     const { body, headers } = await this.#ask(request);
     const parser = new SseParser();
@@ -114,17 +114,18 @@ export class OpenAIResponses implements Model {
       expectEventStream(headers["content-type"]);
       // By hand, because leaving a `for await` would destroy the body, and its connection with it.
       const chunks = body.iterator({ destroyOnReturn: false });
-      reading: for await (const chunk of chunks) {
+      for await (const chunk of chunks) {
+        // What came together is given together: each step of an async generator costs, and there is one per token.
+        const events: ModelEvent[] = [];
         for (const message of parser.push(chunk)) {
           const event = reply.read(message);
-          if (!event) continue;
-          if (event.type === "finish") {
-            end = event;
-            break reading;
-          }
-          yield event;
-          if (signal.aborted) throw signal.reason;
+          if (event?.type === "finish") end = event;
+          else if (event) events.push(event);
+          if (end) break;
         }
+        if (events.length > 0) yield events;
+        if (end) break;
+        if (signal.aborted) throw signal.reason;
       }
     } catch (error) {
       throw signal.aborted ? signal.reason : brokenRequest(error, true, this.#endpoint);

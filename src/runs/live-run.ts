@@ -92,9 +92,14 @@ export class LiveRun implements StartedRun {
     this.log.add(entry);
   }
 
-  /** Resolves at once, or when enough of the log is written for the run to go on. */
-  async roomForMore(): Promise<void> {
-    if (this.#writer.full) await this.#writer.flush();
+  /** Whether so much of the log waits to be written that the run should wait too. */
+  get full(): boolean {
+    return this.#writer.full;
+  }
+
+  /** Writes what waits. */
+  flush(): Promise<void> {
+    return this.#writer.flush();
   }
 
   /** Stores the run as it stands. It goes on meanwhile; a failure ends it. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { extname } from "node:path";
-import { v7 as uuidv7 } from "uuid";
 import type { StoredMedia } from "../db/records.ts";
+import { newId } from "../events/ids.ts";
 import type { MediaReference, Message } from "../events/messages.ts";
 import type { Attachment } from "../models/model.ts";
 
@@ -16,7 +16,7 @@ export function mediaOf(attachments: readonly Attachment[]): RunMedia {
   const stored: StoredMedia[] = [];
   const references: RunMedia["references"] = {};
   for (const { kind, filename, mime_type, bytes } of attachments) {
-    const mediaId = uuidv7();
+    const mediaId = newId();
     stored.push({
       mediaId,
       sha256: createHash("sha256").update(bytes).digest("hex"),

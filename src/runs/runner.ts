@@ -1,7 +1,6 @@
 import type { Logger } from "pino";
-import { v7 as uuidv7 } from "uuid";
-import type { LoopContext, LoopResult } from "../agent/loop.ts";
-import { runLoop } from "../agent/loop.ts";
+import { type LoopResult, runLoop } from "../agent/loop.ts";
+import type { LoopContext } from "../agent/loop-context.ts";
 import type { Runner, RunRequest } from "../agent/runner.ts";
 import type { Database } from "../db/database.ts";
 import { openPrincipal, type Principal } from "../db/principal.ts";
@@ -14,6 +13,7 @@ import {
   ServerStoppedError,
   UnavailableError,
 } from "../errors.ts";
+import { newId } from "../events/ids.ts";
 import type { JsonObject } from "../events/json.ts";
 import type { TerminalEventBody } from "../events/run-events.ts";
 import type { ModelMessage } from "../models/model.ts";
@@ -36,7 +36,7 @@ export class DurableRunner implements Runner {
   readonly #db: Database;
   readonly #logger: Logger;
   readonly #writer: LogWriter;
-  readonly #nodeId = uuidv7();
+  readonly #nodeId = newId();
   readonly #live = new Map<string, LiveRun>();
   #draining = false;
 
@@ -63,8 +63,8 @@ export class DurableRunner implements Runner {
     await this.#db.open();
     const { agent } = request;
     const store = this.#db.storeFor(principal);
-    const runId = `run_${uuidv7()}`;
-    const sessionId = request.sessionId ?? uuidv7();
+    const runId = `run_${newId()}`;
+    const sessionId = request.sessionId ?? newId();
     const createdAt = Date.now();
     const media = mediaOf(request.attachments ?? []);
     const input = { input_content: request.message, ...media.references };
@@ -208,9 +208,10 @@ export class DurableRunner implements Runner {
           },
         );
         if (done) return value;
-        if (value.event === "Checkpoint") run.checkpoint();
+        if (!("event" in value)) for (const event of value) run.append(event);
+        else if (value.event === "Checkpoint") run.checkpoint();
         else run.append(value);
-        await run.roomForMore();
+        if (run.full) await run.flush();
       }
     } finally {
       run.signal.removeEventListener("abort", onAbort);

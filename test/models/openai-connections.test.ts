@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { OpenAIResponses } from "../../src/models/openai-responses.ts";
 import { type MockModel, startMockModel } from "../support/mock-model.ts";
-import { collect, failureOf, turn } from "../support/model-turns.ts";
+import { collect, each, failureOf, turn } from "../support/model-turns.ts";
 import { apiKey, scriptedModel, sendEvents } from "../support/scripted-provider.ts";
 
 let mock: MockModel;
@@ -19,7 +19,7 @@ describe("a connection", () => {
     const got: string[] = [];
     const model = new OpenAIResponses({ apiKey, baseUrl: mock.url });
     const reading = (async () => {
-      for await (const event of model.generate(turn("[[tokens=9]] [[delay=1]] [[drop=3]]")))
+      for await (const event of each(model.generate(turn("[[tokens=9]] [[delay=1]] [[drop=3]]"))))
         if (event.type === "text") got.push(event.delta);
     })();
     await expect(reading).rejects.toMatchObject({ name: "ModelError", retryable: true });
@@ -75,7 +75,7 @@ describe("a connection", () => {
       response.writeHead(200, { "content-type": "text/event-stream" });
       response.write(`data: ${JSON.stringify(delta("Hello"))}\n\n`);
     });
-    for await (const event of model.generate(turn("Hi"))) {
+    for await (const event of each(model.generate(turn("Hi")))) {
       expect(event).toEqual({ type: "text", delta: "Hello" });
       break;
     }

@@ -3,7 +3,7 @@ import { ConfigurationError } from "../../src/errors.ts";
 import type { ModelEvent } from "../../src/models/model.ts";
 import { OpenAIResponses, type OpenAIResponsesOptions } from "../../src/models/openai-responses.ts";
 import { type MockModel, startMockModel } from "../support/mock-model.ts";
-import { collect, message, only, reasoningOf, textOf, turn } from "../support/model-turns.ts";
+import { collect, each, message, only, reasoningOf, textOf, turn } from "../support/model-turns.ts";
 
 const apiKey = "sk-test-0123456789abcdef";
 let mock: MockModel;
@@ -194,7 +194,7 @@ describe("a turn that nobody wants any more", () => {
     const events = model().generate(turn("[[tokens=1000]] [[delay=20]]", { signal: controller.signal }));
     const got: ModelEvent[] = [];
     const reading = (async () => {
-      for await (const event of events) {
+      for await (const event of each(events)) {
         got.push(event);
         controller.abort(reason);
       }
@@ -224,7 +224,7 @@ describe("a turn that nobody wants any more", () => {
 
   test("leaves the model usable when its reader stops early", async () => {
     const one = model();
-    for await (const event of one.generate(turn("[[tokens=1000]] [[delay=20]]"))) {
+    for await (const event of each(one.generate(turn("[[tokens=1000]] [[delay=20]]")))) {
       expect(event.type).toBe("text");
       break;
     }

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { ModelError } from "../../src/errors.ts";
 import type { Message } from "../../src/events/messages.ts";
-import type { ModelEvent, ModelMessage, ModelRequest } from "../../src/models/model.ts";
+import type { Model, ModelEvent, ModelMessage, ModelRequest } from "../../src/models/model.ts";
 
 /** A message of which only what matters is given. */
 export function message(
@@ -31,10 +31,16 @@ export function turn(text: string, more: Partial<ModelRequest> = {}): ModelReque
   };
 }
 
-export async function collect(events: AsyncIterable<ModelEvent>): Promise<ModelEvent[]> {
-  const all: ModelEvent[] = [];
-  for await (const event of events) all.push(event);
-  return all;
+/** What a model gives: events, alone or several together. */
+export type TurnEvents = ReturnType<Model["generate"]>;
+
+/** The events one by one, as they come. */
+export async function* each(events: TurnEvents): AsyncGenerator<ModelEvent> {
+  for await (const given of events) yield* [given].flat();
+}
+
+export async function collect(events: TurnEvents): Promise<ModelEvent[]> {
+  return Array.fromAsync(each(events));
 }
 
 export function textOf(events: readonly ModelEvent[]): string {
@@ -53,7 +59,7 @@ export function only<T extends ModelEvent["type"]>(
 }
 
 /** The ModelError that a turn ends with. */
-export async function failureOf(events: AsyncIterable<ModelEvent>): Promise<ModelError> {
+export async function failureOf(events: TurnEvents): Promise<ModelError> {
   const error = await collect(events).then(
     () => undefined,
     (reason: unknown) => reason,

@@ -20,7 +20,7 @@ export async function migrate(
   schema?: string,
 ): Promise<void> {
   // Read before: while it migrates, Kysely holds the only connection of a SQLite database.
-  const all = { ...(await ofNewerVersions(db)), ...migrations(engine) };
+  const all = { ...(await ofNewerVersions(db, schema)), ...migrations(engine) };
   const migrator = new Migrator({
     db,
     provider: { getMigrations: () => Promise.resolve(all) },
@@ -44,9 +44,11 @@ export async function migrate(
  * What a newer version has run already: nothing is left to do for it here. Kysely would refuse to start otherwise, and an
  * older node that is restarted in the middle of a rolling deploy must come up.
  */
-async function ofNewerVersions(db: Kysely<Tables>): Promise<Record<string, Migration>> {
+async function ofNewerVersions(db: Kysely<Tables>, schema?: string): Promise<Record<string, Migration>> {
   const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
-  if (!tables.some(({ name }) => name === "migrations")) return {};
-  const { rows } = await sql<{ name: string }>`select name from ${sql.table("migrations")}`.execute(db);
+  if (!tables.some((table) => table.name === "migrations" && table.schema === schema)) return {};
+  // A raw query is not given the schema by Kysely.
+  const table = schema === undefined ? sql.id("migrations") : sql.id(schema, "migrations");
+  const { rows } = await sql<{ name: string }>`select name from ${table}`.execute(db);
   return Object.fromEntries(rows.map(({ name }) => [name, { up: () => Promise.resolve() }]));
 }

@@ -20,6 +20,8 @@ export function createPool(url: string, max: number, onError: (error: Error) => 
     types: { getTypeParser: typeParser as typeof pg.types.getTypeParser },
   });
   pool.on("error", onError);
+  // The pool listens to idle connections only; one that is lost in the middle of a statement would end the process.
+  pool.on("connect", (client) => client.on("error", onError));
   return pool;
 }
 

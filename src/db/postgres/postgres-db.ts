@@ -1,14 +1,13 @@
-import { Kysely, PostgresDialect } from "kysely";
+import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from "kysely";
 import type pg from "pg";
 import { AgentOSError, ConfigurationError, DatabaseUnavailableError } from "../../errors.ts";
-import type { JsonObject } from "../../events/json.ts";
 import type { Database, Store } from "../database.ts";
 import type { Engine } from "../engine.ts";
 import { migrate } from "../migrations/index.ts";
 import type { PreparedQuery } from "../prepared.ts";
 import type { Principal } from "../principal.ts";
-import { acceptParameters, mediaQueries } from "../queries/accept.ts";
-import type { LogWrite, SessionStart } from "../records.ts";
+import { acceptParameters, mediaQueries, sessionStart } from "../queries/accept.ts";
+import type { LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
 import { SqlStore, type StoreQueries, storeQueries } from "../store.ts";
 import { createPool } from "./pool.ts";
@@ -59,7 +58,7 @@ export class PostgresDb implements Database {
     const onError = () => undefined;
     this.#pool = createPool(url, options.poolSize ?? 10, onError);
     this.#logPool = createPool(url, 1, onError);
-    const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: this.#pool }) }).withSchema(
+    const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: telling(this.#pool) }) }).withSchema(
       this.#schema,
     );
     this.#queries = storeQueries(db);
@@ -121,9 +120,12 @@ export class PostgresDb implements Database {
       all: (query, parameters) => this.#run(this.#pool, config(query, parameters)),
       acceptRun: async (run) => {
         const query = config(accept, acceptParameters(run));
-        if (run.media.length === 0) return sessionStart(await this.#run(this.#pool, query));
+        if (run.media.length === 0) return sessionStart(run, await this.#run(this.#pool, query));
         return this.#transaction(this.#pool, async (client) => {
-          const session = sessionStart((await client.query<SessionRow>(query)).rows);
+          const session = sessionStart(
+            run,
+            (await client.query<Parameters<typeof sessionStart>[1][number]>(query)).rows,
+          );
           for (const file of session ? run.media : []) {
             const { sha256, bytes } = file;
             await client.query(config(media.bytes, { sha256, size: bytes.length, bytes }));
@@ -147,21 +149,24 @@ export class PostgresDb implements Database {
   async #prepare(): Promise<void> {
     let client: pg.PoolClient | undefined;
     try {
-      client = await this.#pool.connect();
+      // Not from the pool of requests, which the migrations use: it may be of one connection.
+      client = await this.#logPool.connect();
       await client.query("SELECT pg_advisory_lock($1)", [migrationLock]);
       await client.query(`CREATE SCHEMA IF NOT EXISTS ${client.escapeIdentifier(this.#schema)}`);
       await migrate(this.#engine.db, "postgres", this.#schema);
     } catch (error) {
       if (error instanceof ConfigurationError) throw error;
-      const reason = error instanceof Error ? error.message : String(error);
+      // A host with several addresses fails with one error for each, and says nothing itself.
+      const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
+      const reason = first instanceof Error ? first.message : String(first);
       throw new ConfigurationError(`The PostgreSQL database ${this.location} cannot be opened: ${reason}.`, {
         cause: error,
       });
     } finally {
-      await client
-        ?.query("SELECT pg_advisory_unlock($1)", [migrationLock])
-        .catch(() => client?.release(true));
-      client?.release();
+      await client?.query("SELECT pg_advisory_unlock($1)", [migrationLock]).then(
+        () => client?.release(),
+        () => client?.release(true),
+      );
     }
   }
 
@@ -193,18 +198,24 @@ export class PostgresDb implements Database {
   }
 }
 
-interface SessionRow {
-  state: string;
-  user_id: string | null;
-}
-
-function sessionStart(rows: SessionRow[]): SessionStart | undefined {
-  const [row] = rows;
-  return row && { state: JSON.parse(row.state) as JsonObject, userId: row.user_id ?? undefined };
-}
-
 function bySession(a: LogWrite, b: LogWrite): number {
   return a.sessionId < b.sessionId ? -1 : 1;
+}
+
+/** The pool as Kysely takes it, with errors that say that the database is away. */
+function telling(pool: pg.Pool): PostgresPool {
+  const tell = (error: unknown) => {
+    throw unavailable(error);
+  };
+  return {
+    async connect() {
+      const client = (await pool.connect().catch(tell)) as pg.PoolClient & PostgresPoolClient;
+      const query = (text: string, values: readonly unknown[]) => client.query(text, values).catch(tell);
+      return { query, release: () => client.release() } as PostgresPoolClient;
+    },
+    end: () => pool.end(),
+    options: pool.options,
+  };
 }
 
 /** An error that says that the database is away, rather than that a statement was wrong. */

@@ -30,7 +30,7 @@ export function acceptQuery(db: Kysely<Tables>) {
           .returning("runs.run_id"),
       )
       .selectFrom("session")
-      .select(["state", "user_id"]);
+      .select(["state", "user_id", "created_at"]);
   });
 }
 

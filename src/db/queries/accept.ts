@@ -1,6 +1,7 @@
 import { type Kysely, type QueryCreator, sql } from "kysely";
+import type { JsonObject } from "../../events/json.ts";
 import { prepare } from "../prepared.ts";
-import type { NewRun } from "../records.ts";
+import type { NewRun, SessionStart } from "../records.ts";
 import type { Tables } from "../schema.ts";
 
 /** The columns of a run that is accepted. */
@@ -73,7 +74,25 @@ export function claimSession(db: QueryCreator<Tables>, value: Value) {
           ]),
         ),
     )
-    .returning(["sessions.state as state", "sessions.user_id as user_id"]);
+    .returning([
+      "sessions.state as state",
+      "sessions.user_id as user_id",
+      "sessions.created_at as created_at",
+    ]);
+}
+
+/** What {@link claimSession} gives, as a run finds it. */
+export function sessionStart(
+  run: NewRun,
+  [row]: readonly { state: string; user_id: string | null; created_at: number }[],
+): SessionStart | undefined {
+  return (
+    row && {
+      isNew: row.created_at === run.createdAt,
+      state: JSON.parse(row.state) as JsonObject,
+      userId: row.user_id ?? undefined,
+    }
+  );
 }
 
 /** The columns of a new run, in the order of {@link newRunValues}. */

@@ -23,7 +23,7 @@ export class SqliteConnection {
       this.#lock = path === inMemory ? undefined : lock(path);
       this.#db = new DatabaseSync(path, { timeout: 5000 });
       this.#db.exec(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768;",
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768;",
       );
     } catch (error) {
       this.#lock?.close();
@@ -42,6 +42,18 @@ export class SqliteConnection {
   /** Runs a prepared query and gives its rows. */
   run<TParameters, TRow>(query: PreparedQuery<TParameters, TRow>, parameters: TParameters): TRow[] {
     return this.statement(query.sql).all(...(query.values(parameters) as SQLInputValue[])) as TRow[];
+  }
+
+  begin(): void {
+    this.statement("BEGIN IMMEDIATE").run();
+  }
+
+  commit(): void {
+    this.statement("COMMIT").run();
+  }
+
+  rollback(): void {
+    this.statement("ROLLBACK").run();
   }
 
   exec(sql: string): void {

@@ -1,4 +1,5 @@
 import type { SqliteConnection } from "./connection.ts";
+import type { WalSync } from "./wal-sync.ts";
 
 interface Work {
   run: () => unknown;
@@ -8,16 +9,19 @@ interface Work {
 }
 
 /**
- * Commits what comes in one turn of the event loop together: a commit that survives a power cut waits for the disk, and
- * ten runs that end together wait once.
+ * Commits what comes in one turn of the event loop together, and what comes while the disk is waited for with the next
+ * commit. The more there is to do, the less a commit costs each.
  */
 export class GroupCommit {
   readonly #connection: SqliteConnection;
+  readonly #disk: WalSync | undefined;
   #waiting: Work[] = [];
-  #full = true;
+  #syncing = false;
 
-  constructor(connection: SqliteConnection) {
+  /** @param disk - absent for a database in memory */
+  constructor(connection: SqliteConnection, disk: WalSync | undefined) {
     this.#connection = connection;
+    this.#disk = disk;
   }
 
   /**
@@ -28,7 +32,7 @@ export class GroupCommit {
    */
   run<T>(work: () => T, durable: boolean): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      if (this.#waiting.length === 0) setImmediate(() => this.flush());
+      if (this.#waiting.length === 0 && !this.#syncing) setImmediate(() => this.flush());
       this.#waiting.push({ run: work, durable, resolve, reject });
     });
   }
@@ -39,8 +43,7 @@ export class GroupCommit {
     if (works.length === 0) return;
     this.#waiting = [];
     try {
-      const results = this.#commit(works);
-      for (const [i, work] of works.entries()) work.resolve(results[i] as never);
+      this.#answer(works, this.#commit(works));
     } catch (error) {
       if (works.length === 1) works[0]!.reject(error);
       // One of them is to blame, and only that one may fail.
@@ -50,26 +53,50 @@ export class GroupCommit {
 
   #alone(work: Work): void {
     try {
-      work.resolve(this.#commit([work])[0] as never);
+      this.#answer([work], this.#commit([work]));
     } catch (error) {
       work.reject(error);
     }
   }
 
   #commit(works: readonly Work[]): unknown[] {
-    const full = works.some((work) => work.durable);
-    if (full !== this.#full) {
-      this.#connection.exec(`PRAGMA synchronous = ${full ? "FULL" : "NORMAL"}`);
-      this.#full = full;
-    }
-    this.#connection.exec("BEGIN IMMEDIATE");
+    this.#connection.begin();
     try {
       const results = works.map((work) => work.run());
-      this.#connection.exec("COMMIT");
+      this.#connection.commit();
       return results;
     } catch (error) {
-      this.#connection.exec("ROLLBACK");
+      this.#connection.rollback();
       throw error;
     }
+  }
+
+  #answer(works: readonly Work[], results: readonly unknown[]): void {
+    const afterSync: (() => void)[] = [];
+    const afterFailedSync: ((reason: unknown) => void)[] = [];
+    for (const [i, work] of works.entries()) {
+      const resolve = () => work.resolve(results[i] as never);
+      if (!this.#disk || !work.durable) resolve();
+      else {
+        afterSync.push(resolve);
+        afterFailedSync.push(work.reject);
+      }
+    }
+    if (!this.#disk || afterSync.length === 0) return;
+    this.#syncing = true;
+    this.#disk
+      .sync()
+      .then(
+        () => {
+          for (const resolve of afterSync) resolve();
+        },
+        (error: unknown) => {
+          for (const reject of afterFailedSync) reject(error);
+        },
+      )
+      .finally(() => {
+        this.#syncing = false;
+        this.flush();
+      });
   }
 }

@@ -7,6 +7,7 @@ import {
   claimSession,
   mediaQueries,
   newRunValues,
+  sessionStart,
 } from "../queries/accept.ts";
 import { type SnapshotColumns, snapshotColumns } from "../queries/rows.ts";
 import type { LogWrite, NewRun, SessionStart } from "../records.ts";
@@ -26,7 +27,7 @@ export class SqliteRunWrites {
 
   accept(run: NewRun): SessionStart | undefined {
     const parameters = acceptParameters(run);
-    const [session] = this.#connection.run(this.#queries.session, parameters);
+    const session = sessionStart(run, this.#connection.run(this.#queries.session, parameters));
     if (!session) return undefined;
     this.#connection.run(this.#queries.insert, parameters);
     for (const file of run.media) {
@@ -41,7 +42,7 @@ export class SqliteRunWrites {
         mime_type: file.mimeType,
       });
     }
-    return { state: JSON.parse(session.state) as JsonObject, userId: session.user_id ?? undefined };
+    return session;
   }
 
   /** @returns whether the run is still the caller's; where it is not, nothing was written */

@@ -1,3 +1,4 @@
+import { existsSync, realpathSync } from "node:fs";
 import { Kysely, SqliteDialect } from "kysely";
 import { ConfigurationError, DatabaseUnavailableError } from "../../errors.ts";
 import type { Database, Store } from "../database.ts";
@@ -12,6 +13,7 @@ import { inMemory, SqliteConnection } from "./connection.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { SqliteRunWrites } from "./run-writes.ts";
 import { startCheckpointer } from "./wal-checkpointer.ts";
+import { WalSync } from "./wal-sync.ts";
 
 /** Where a SQLite database is, and what it is called. */
 export interface SqliteDbOptions {
@@ -28,6 +30,7 @@ export interface SqliteDbOptions {
 interface Open extends Engine {
   connection: SqliteConnection;
   commit: GroupCommit;
+  disk: WalSync | undefined;
   writes: SqliteRunWrites;
   queries: StoreQueries;
   checkpointer: { stop(): Promise<void> } | undefined;
@@ -79,6 +82,8 @@ export class SqliteDb implements Database {
     this.#open = undefined;
     this.#opening = undefined;
     await open.checkpointer?.stop();
+    await open.disk?.sync();
+    open.disk?.close();
     open.connection.close();
   }
 
@@ -105,22 +110,27 @@ export class SqliteDb implements Database {
   }
 
   async #openFile(): Promise<Open> {
-    const connection = new SqliteConnection(this.location);
+    // A link has a lock and a log where the file has them.
+    const path = existsSync(this.location) ? realpathSync(this.location) : this.location;
+    const connection = new SqliteConnection(path);
     try {
       const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: connection.forKysely() }) });
       await migrate(db, "sqlite");
-      const commit = new GroupCommit(connection);
+      const disk = path === inMemory ? undefined : new WalSync(path);
+      const commit = new GroupCommit(connection, disk);
       const writes = new SqliteRunWrites(connection, db);
       return {
         db,
         connection,
         commit,
+        disk,
         writes,
         queries: storeQueries(db),
-        checkpointer: this.location === inMemory ? undefined : startCheckpointer(this.location),
+        checkpointer: path === inMemory ? undefined : startCheckpointer(path),
         all: <P, R>(query: PreparedQuery<P, R>, parameters: P) =>
           Promise.resolve(connection.run(query, parameters)),
-        acceptRun: (run: NewRun) => commit.run(() => writes.accept(run), true),
+        // A foreground run is promised to nobody before its first answer, and that waits for the disk.
+        acceptRun: (run: NewRun) => commit.run(() => writes.accept(run), run.background),
       };
     } catch (error) {
       connection.close();

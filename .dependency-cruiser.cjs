@@ -1,0 +1,98 @@
+/**
+ * The one direction of dependencies (ARCHITECTURE.md): http → runs → agent → models; db beside them, events and errors
+ * at the very bottom. Imports of types count too.
+ */
+
+// dependency-cruiser reads TypeScript through swc: TypeScript 7 has no API for it. Without swc it would find nothing to
+// check, and be content.
+require.resolve("@swc/core");
+
+/** Each layer, and all that it may import of this package. Nothing else is allowed. */
+const layers = {
+  events: ["events"],
+  "errors.ts": ["events"],
+  client: ["client", "events", "errors.ts"],
+  models: ["models", "events", "errors.ts"],
+  db: ["db", "events", "errors.ts"],
+  telemetry: ["telemetry", "db", "events", "errors.ts"],
+  agent: ["agent", "models", "db", "events", "errors.ts"],
+  runs: ["runs", "agent", "models", "db", "telemetry", "events", "errors.ts"],
+  http: ["http", "runs", "agent", "models", "db", "telemetry", "events", "errors.ts"],
+  "settings.ts": ["errors.ts"],
+};
+
+/** Packages that only these may import. */
+const packages = {
+  "hono|@hono/[^/]+": ["http", "os.ts", "serve.ts"],
+  "kysely|pg": ["db"],
+  undici: ["models"],
+  "@ai-sdk/provider": ["models"],
+  "@fastify/busboy": ["http"],
+};
+
+const entryPoints = ["index.ts"];
+
+const under = (names) => `^src/(${names.map((name) => name.replaceAll(".", "\\.")).join("|")})(/|$)`;
+
+/** @type {import("dependency-cruiser").IConfiguration} */
+module.exports = {
+  forbidden: [
+    ...Object.entries(layers).map(([layer, below]) => ({
+      name: `${layer.replace(".ts", "")}-imports-only-what-is-below`,
+      comment: `src/${layer} may import of this package: ${below.join(", ")}.`,
+      severity: "error",
+      from: { path: under([layer]) },
+      to: { path: "^src/", pathNot: under(below) },
+    })),
+    ...Object.entries(packages).map(([name, users]) => ({
+      name: `only-${users[0]}-knows-${name.split("|")[0].replace("/", "-").replace("@", "")}`,
+      comment: `Only src/${users.join(", src/")} may import ${name}.`,
+      severity: "error",
+      from: { path: "^src/", pathNot: under(users) },
+      to: { path: `(^|/)node_modules/(${name})(/|$)` },
+    })),
+    {
+      name: "engines-do-not-know-each-other",
+      severity: "error",
+      from: { path: "^src/db/(sqlite|postgres)/" },
+      to: { path: "^src/db/(sqlite|postgres)/", pathNot: "^src/db/$1/" },
+    },
+    {
+      name: "what-engines-share-knows-neither",
+      severity: "error",
+      from: { path: "^src/db/", pathNot: "^src/db/(sqlite|postgres)/" },
+      to: { path: "^src/db/(sqlite|postgres)/" },
+    },
+    {
+      name: "entry-points-are-for-users",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { path: under(entryPoints) },
+    },
+    { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
+    {
+      name: "every-file-is-reached",
+      comment: "What no entry point of the package leads to is left over.",
+      severity: "error",
+      from: { path: under(entryPoints) },
+      to: { path: "^src/", reachable: false },
+    },
+    { name: "everything-resolves", severity: "error", from: {}, to: { couldNotResolve: true } },
+    {
+      name: "only-what-the-package-brings",
+      comment: "What the package imports must stand in its dependencies, or users do not have it.",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown", "npm-optional"] },
+    },
+  ],
+  options: {
+    parser: "swc",
+    doNotFollow: { path: "node_modules" },
+    enhancedResolveOptions: {
+      extensions: [".ts", ".js"],
+      exportsFields: ["exports"],
+      conditionNames: ["import", "node", "types", "default"],
+    },
+  },
+};

@@ -1,0 +1,77 @@
+import * as z from "zod";
+import { ConfigurationError } from "../errors.ts";
+import { isJsonObject } from "../events/json.ts";
+
+/**
+ * Refuses options that this version does not know. A later one may, and an option must never be taken without effect.
+ *
+ * @param what - such as `Agent "copilot"`
+ */
+export function refuseUnknown(what: string, options: object, known: readonly string[]): void {
+  for (const option of Object.keys(options)) {
+    if (!known.includes(option)) {
+      throw new ConfigurationError(`${what}: this version has no option "${option}".`);
+    }
+  }
+}
+
+/** What a value must be, in words, and whether one is. */
+export interface Shape {
+  fits(value: unknown): boolean;
+  words: string;
+}
+
+const isText = (value: unknown) => typeof value === "string";
+const hasMethod = (value: unknown, name: string) => isJsonObject(value) && typeof value[name] === "function";
+
+export const shapes = {
+  text: { fits: isText, words: "a text" },
+  /** What can name a session or a user: it must do so in a path, in a log and in both databases. */
+  identifier: {
+    fits: (value) =>
+      typeof value === "string" &&
+      value.length >= 1 &&
+      value.length <= 255 &&
+      value.isWellFormed() &&
+      !/[\u0000-\u001f\u007f]/.test(value),
+    words: "1 to 255 characters without control characters",
+  },
+  message: {
+    fits: (value) => typeof value === "string" && value.trim() !== "",
+    words: "a text that is not empty",
+  },
+  function: { fits: (value) => typeof value === "function", words: "a function" },
+  flag: { fits: (value) => typeof value === "boolean", words: "true or false" },
+  object: { fits: isJsonObject, words: "an object" },
+  instructions: {
+    fits: (value) =>
+      isText(value) || typeof value === "function" || (Array.isArray(value) && value.every(isText)),
+    words: "a text, a list of texts, or a function that makes one",
+  },
+  database: {
+    fits: (value) => hasMethod(value, "storeFor"),
+    words: "a database, such as new SqliteDb()",
+  },
+  tools: {
+    fits: (value) =>
+      Array.isArray(value) && value.every((one) => hasMethod(one, "execute") && isJsonObject(one.definition)),
+    words: "a list of what tool() makes",
+  },
+  zod: { fits: (value) => value instanceof z.ZodType, words: "a zod object" },
+  signal: { fits: (value) => value instanceof AbortSignal, words: "an AbortSignal" },
+  files: {
+    fits: (value) =>
+      Array.isArray(value) && value.every((one) => isJsonObject(one) && one.bytes instanceof Uint8Array),
+    words: "a list of { kind, filename, mime_type, bytes }",
+  },
+} satisfies Record<string, Shape>;
+
+/** Refuses an option that is given and does not fit. */
+export function refuseUnfit(what: string, options: object, wanted: Readonly<Record<string, Shape>>): void {
+  for (const [option, { fits, words }] of Object.entries(wanted)) {
+    const value: unknown = options[option as keyof typeof options];
+    if (value !== undefined && !fits(value)) {
+      throw new ConfigurationError(`${what}: ${option} must be ${words}.`);
+    }
+  }
+}
