@@ -1,7 +1,8 @@
 import { createRequire } from "node:module";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { type Logger, pino } from "pino";
-import type { BaseAgent } from "./agent/agent.ts";
+import { BaseAgent } from "./agent/agent.ts";
+import { mustFit, refuseUnfit, refuseUnknown, type Shape, shapes } from "./agent/options.ts";
 import type { Database } from "./db/database.ts";
 import { inMemory } from "./db/sqlite/connection.ts";
 import { SqliteDb } from "./db/sqlite/sqlite-db.ts";
@@ -12,7 +13,7 @@ import type { Served } from "./http/served.ts";
 import type { LogWriterOptions } from "./runs/log-writer.ts";
 import { DurableRunner } from "./runs/runner.ts";
 import { listen, type RunningServer, type ServeOptions } from "./serve.ts";
-import { readSettings } from "./settings.ts";
+import { logLevels, readSettings } from "./settings.ts";
 
 /** What an AgentOS serves, and how. Only `agents` is needed. */
 export interface AgentOSOptions {
@@ -40,7 +41,7 @@ export interface AgentOSOptions {
   /** How the log of runs is written: milliseconds between writes, bytes of a write and of what may wait. */
   log?: Partial<LogWriterOptions>;
   /** Least level that is logged. Default: the setting `LOG_LEVEL`, else `info`. */
-  logLevel?: "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
+  logLevel?: (typeof logLevels)[number];
   /** Takes the place of the server's own logger. */
   logger?: Logger;
 }
@@ -49,22 +50,34 @@ export interface AgentOSOptions {
 // biome-ignore lint/suspicious/noExplicitAny: an agent's types stand on both sides of its methods, so no other type takes all.
 export type AnyAgent = BaseAgent<any, any, any>;
 
-const known = new Set<string>([
-  "agents",
-  "db",
-  "id",
-  "name",
-  "description",
-  "version",
-  "agnoCompat",
-  "corsOrigins",
-  "maxJsonBytes",
-  "maxUploadBytes",
-  "drainTimeout",
-  "log",
-  "logLevel",
-  "logger",
-] satisfies (keyof AgentOSOptions)[]);
+const notNegative: Shape = {
+  fits: (value) => typeof value === "number" && value >= 0 && Number.isFinite(value),
+  words: "a number that is not negative",
+};
+
+const wanted = {
+  agents: {
+    fits: (value) =>
+      Array.isArray(value) && value.length > 0 && value.every((one) => one instanceof BaseAgent),
+    words: "a list of at least one Agent",
+  },
+  db: shapes.database,
+  id: shapes.text,
+  name: shapes.text,
+  description: shapes.text,
+  version: shapes.text,
+  agnoCompat: shapes.flag,
+  corsOrigins: shapes.texts,
+  maxJsonBytes: notNegative,
+  maxUploadBytes: notNegative,
+  drainTimeout: notNegative,
+  log: shapes.object,
+  logLevel: {
+    fits: (value) => logLevels.includes(value as never),
+    words: `one of ${logLevels.join(", ")}`,
+  },
+  logger: shapes.object,
+} satisfies Record<keyof AgentOSOptions, Shape>;
 
 /**
  * Serves agents over HTTP.
@@ -87,15 +100,14 @@ export class AgentOS {
 
   /** @throws {ConfigurationError} that names the option or setting that cannot work */
   constructor(options: AgentOSOptions) {
-    for (const option of Object.keys(options)) {
-      if (!known.has(option))
-        throw new ConfigurationError(`AgentOS: this version has no option "${option}".`);
-    }
+    refuseUnknown("AgentOS", options, Object.keys(wanted));
+    refuseUnfit("AgentOS", options, wanted);
+    mustFit("AgentOS", "agents", options.agents, wanted.agents);
     const settings = readSettings();
     const logger = options.logger ?? pino({ name: "agentos", level: options.logLevel ?? settings.logLevel });
     this.id = options.id ?? slug(options.name) ?? newId();
     this.db = options.db ?? sharedDatabase(options.agents) ?? new SqliteDb({ path: inMemory, id: "memory" });
-    this.#drainTimeout = positive("drainTimeout", options.drainTimeout ?? 30);
+    this.#drainTimeout = options.drainTimeout ?? 30;
     const runner = new DurableRunner({ db: this.db, logger, ...(options.log && { logWriter: options.log }) });
     this.#served = {
       id: this.id,
@@ -108,8 +120,8 @@ export class AgentOS {
       logger,
       agnoCompat: options.agnoCompat ?? settings.agnoCompat,
       limits: {
-        json: positive("maxJsonBytes", options.maxJsonBytes ?? 1024 ** 2),
-        upload: positive("maxUploadBytes", options.maxUploadBytes ?? 32 * 1024 ** 2),
+        json: options.maxJsonBytes ?? 1024 ** 2,
+        upload: options.maxUploadBytes ?? 32 * 1024 ** 2,
       },
       corsOrigins: options.corsOrigins,
       startedAt: new Date(),
@@ -162,9 +174,6 @@ export const packageVersion = (createRequire(import.meta.url)("../package.json")
   .version;
 
 function served(agents: readonly AnyAgent[]): Served["agents"] {
-  if (!Array.isArray(agents) || agents.length === 0) {
-    throw new ConfigurationError("AgentOS: agents is empty. Give it at least one agent.");
-  }
   const ids = agents.map((agent) => agent.id);
   const twice = [...new Set(ids.filter((id, i) => ids.indexOf(id) !== i))];
   if (twice.length > 0)
@@ -188,9 +197,4 @@ function slug(name: string | undefined): string | undefined {
     .replace(/[^a-z0-9]+/g, "-")
     .replace(/^-|-$/g, "");
   return text === "" ? undefined : text;
-}
-
-function positive(option: string, value: number): number {
-  if (typeof value === "number" && value >= 0 && Number.isFinite(value)) return value;
-  throw new ConfigurationError(`AgentOS: ${option} must be a number that is not negative, not ${value}.`);
 }

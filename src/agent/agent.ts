@@ -6,7 +6,7 @@ import type { RunEvent } from "../events/run-events.ts";
 import type { Attachment } from "../models/model.ts";
 import { defineAgent } from "./define.ts";
 import type { AgentDefinition, AgentOptions } from "./definition.ts";
-import { refuseUnfit, refuseUnknown, type Shape, shapes } from "./options.ts";
+import { mustFit, refuseUnfit, refuseUnknown, type Shape, shapes } from "./options.ts";
 import { outputFromZod } from "./output.ts";
 import { type RunResult, toRunResult } from "./result.ts";
 import type { Runner, RunRequest } from "./runner.ts";
@@ -124,7 +124,7 @@ export abstract class BaseAgent<
   }
 
   #start<T>(message: string, options: RunOptions<T, TState, TDependencies>, stream: boolean) {
-    refuseUnfit("run()", { input: message }, { input: shapes.message });
+    mustFit("run()", "input", message, shapes.message);
     refuseUnknown("run()", options, Object.keys(wanted));
     refuseUnfit("run()", options, wanted);
     this.#runner ??= this.ownRunner();
@@ -138,7 +138,7 @@ export abstract class BaseAgent<
         "sessionId" | "userId" | "sessionState" | "dependencies" | "metadata" | "signal"
       >),
       ...(files && { attachments: files }),
-      ...(outputSchema && { output: outputFromZod(outputSchema) }),
+      ...(outputSchema && { output: outputFromZod("run()", outputSchema) }),
     };
     return this.#runner.start(request);
   }

@@ -63,7 +63,7 @@ export function defineAgent<TOutput, TState extends JsonObject, TDependencies ex
     addHistoryToContext: options.addHistoryToContext ?? false,
     numHistoryRuns: within(id, "numHistoryRuns", options.numHistoryRuns ?? 3, 1, 100),
     sessionState: options.sessionState ?? {},
-    output: options.outputSchema && outputFromZod(options.outputSchema),
+    output: options.outputSchema && outputFromZod(`Agent "${id}"`, options.outputSchema),
     retries: within(id, "retries", options.retries ?? 2, 0, 10),
     retryDelay: within(id, "retryDelay", options.retryDelay ?? 0.5, 0, 60, false),
     toolCallLimit: within(id, "toolCallLimit", options.toolCallLimit ?? 50, 0, 10_000),

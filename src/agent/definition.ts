@@ -44,7 +44,8 @@ export interface AgentOptions<
   model: Model | AiSdkModel;
   /** Where its runs are stored. Without, that of the AgentOS; without both, memory. */
   db?: Database;
-  tools?: readonly Tool<unknown, TState, TDependencies>[];
+  // biome-ignore lint/suspicious/noExplicitAny: tools of any input.
+  tools?: readonly Tool<any, TState, TDependencies>[];
   /** Whether the model is shown earlier runs of the session. Default false. */
   addHistoryToContext?: boolean;
   /** How many of the last completed runs it is shown: 1 to 100. Default 3. */

@@ -43,9 +43,9 @@ export const shapes = {
   function: { fits: (value) => typeof value === "function", words: "a function" },
   flag: { fits: (value) => typeof value === "boolean", words: "true or false" },
   object: { fits: isJsonObject, words: "an object" },
+  texts: { fits: (value) => Array.isArray(value) && value.every(isText), words: "a list of texts" },
   instructions: {
-    fits: (value) =>
-      isText(value) || typeof value === "function" || (Array.isArray(value) && value.every(isText)),
+    fits: (value) => isText(value) || typeof value === "function" || shapes.texts.fits(value),
     words: "a text, a list of texts, or a function that makes one",
   },
   database: {
@@ -66,12 +66,15 @@ export const shapes = {
   },
 } satisfies Record<string, Shape>;
 
+/** Refuses a value that does not fit. */
+export function mustFit(what: string, option: string, value: unknown, { fits, words }: Shape): void {
+  if (!fits(value)) throw new ConfigurationError(`${what}: ${option} must be ${words}.`);
+}
+
 /** Refuses an option that is given and does not fit. */
 export function refuseUnfit(what: string, options: object, wanted: Readonly<Record<string, Shape>>): void {
-  for (const [option, { fits, words }] of Object.entries(wanted)) {
+  for (const [option, shape] of Object.entries(wanted)) {
     const value: unknown = options[option as keyof typeof options];
-    if (value !== undefined && !fits(value)) {
-      throw new ConfigurationError(`${what}: ${option} must be ${words}.`);
-    }
+    if (value !== undefined) mustFit(what, option, value, shape);
   }
 }

@@ -9,17 +9,25 @@ export interface OutputSchema extends OutputFormat {
   parse(text: string): JsonValue;
 }
 
-/** An output schema from an agent's zod schema. */
-export function outputFromZod(schema: z.ZodType): OutputSchema {
+/**
+ * An output schema from a zod schema.
+ *
+ * @param what - whose it is, for the error: such as `Agent "copilot"`
+ * @throws {ConfigurationError} when it is no object, or has no JSON form
+ */
+export function outputFromZod(what: string, schema: z.ZodType): OutputSchema {
   let json: JsonObject;
   try {
     json = z.toJSONSchema(schema, { io: "input" });
   } catch (error) {
-    throw new ConfigurationError("The outputSchema cannot be told to a model: it has no JSON form.", {
+    throw new ConfigurationError(`${what}: outputSchema cannot be told to a model: it has no JSON form.`, {
       cause: error,
     });
   }
   const { $schema: _dialect, ...rest } = json;
+  if (rest["type"] !== undefined && rest["type"] !== "object") {
+    throw new ConfigurationError(`${what}: outputSchema must be an object: z.object({ … }).`);
+  }
   return outputSchema(rest, schema);
 }
 
@@ -37,9 +45,6 @@ export function outputFromJsonSchema(schema: unknown): OutputSchema {
 }
 
 function outputSchema(schema: JsonObject, check: z.ZodType): OutputSchema {
-  if (schema["type"] !== undefined && schema["type"] !== "object") {
-    throw new ConfigurationError("The root of an outputSchema must be an object: z.object({ … }).");
-  }
   return {
     name: typeof schema["title"] === "string" && schema["title"] !== "" ? schema["title"] : "output",
     schema: { type: "object", ...schema },

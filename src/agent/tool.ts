@@ -2,7 +2,7 @@ import * as z from "zod";
 import { ConfigurationError } from "../errors.ts";
 import type { JsonObject } from "../events/json.ts";
 import type { ToolDefinition } from "../models/model.ts";
-import { refuseUnfit, refuseUnknown, shapes } from "./options.ts";
+import { mustFit, refuseUnknown, shapes } from "./options.ts";
 
 /** What a tool knows of the run that calls it. */
 export interface ToolContext<
@@ -27,7 +27,8 @@ export interface ToolContext<
 
 /** A function that an agent's model may call. Make one with {@link tool}. */
 export interface Tool<
-  TInput = unknown,
+  // biome-ignore lint/suspicious/noExplicitAny: a list of tools holds tools of any input, and `unknown` would refuse them.
+  TInput = any,
   TState extends JsonObject = JsonObject,
   TDependencies extends JsonObject = JsonObject,
 > {
@@ -36,7 +37,7 @@ export interface Tool<
   readonly inputSchema: z.ZodType<TInput>;
   /** What the model is told: name, description and the JSON schema of the input. */
   readonly definition: ToolDefinition;
-  execute(input: TInput, context: ToolContext<TState, TDependencies>): unknown;
+  readonly execute: (input: TInput, context: ToolContext<TState, TDependencies>) => unknown;
 }
 
 /** What {@link tool} takes. */
@@ -84,7 +85,9 @@ export function tool<
     );
   }
   refuseUnknown(`Tool "${name}"`, options, ["name", "description", "inputSchema", "execute"]);
-  refuseUnfit(`Tool "${name}"`, { execute }, { execute: shapes.function });
+  mustFit(`Tool "${name}"`, "description", description, shapes.text);
+  mustFit(`Tool "${name}"`, "inputSchema", inputSchema, shapes.zod);
+  mustFit(`Tool "${name}"`, "execute", execute, shapes.function);
   return {
     name,
     description,

@@ -5,10 +5,14 @@ import type { Tables } from "./schema.ts";
 
 /** What the two engines do each in its own way. Everything else is the same queries on both. */
 export interface Engine {
+  readonly name: "sqlite" | "postgres";
   readonly db: Kysely<Tables>;
 
   /** Runs a query that was built once. */
   all<TParameters, TRow>(query: PreparedQuery<TParameters, TRow>, parameters: TParameters): Promise<TRow[]>;
+
+  /** Does several things in one transaction: all of it happens, or nothing. */
+  transaction<T>(work: (db: Kysely<Tables>) => Promise<T>): Promise<T>;
 
   /** Makes or adopts the session and writes the run, in one commit; undefined where the session is somebody else's. */
   acceptRun(run: NewRun): Promise<SessionStart | undefined>;

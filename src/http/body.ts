@@ -71,7 +71,30 @@ async function readBytes(c: Context, limit: number): Promise<Buffer> {
   }
 }
 
+/** How deep JSON may be nested. Deeper one can be read, but not written again: writing is recursive. */
+const depthLimit = 200;
+
+/** Whether JSON is nested deeper than is taken. */
+export function isTooDeep(json: string): boolean {
+  if (json.length < depthLimit) return false;
+  let depth = 0;
+  let quoted = false;
+  for (let i = 0; i < json.length && depth <= depthLimit; i++) {
+    const char = json[i];
+    if (char === '"') quoted = !quoted;
+    else if (quoted) i += char === "\\" ? 1 : 0;
+    else if (char === "[" || char === "{") depth++;
+    else if (char === "]" || char === "}") depth--;
+  }
+  return depth > depthLimit;
+}
+
 function parseJson(text: string): unknown {
+  if (isTooDeep(text)) {
+    throw InvalidRequestError.field(["body"], `The body is nested deeper than ${depthLimit} levels`, {
+      type: "json_too_deep",
+    });
+  }
   try {
     return JSON.parse(text);
   } catch (error) {

@@ -5,6 +5,8 @@ import type { Logger } from "pino";
 import type * as z from "zod";
 import {
   AgentOSError,
+  ConfigurationError,
+  DatabaseUnavailableError,
   type ErrorDetail,
   InvalidRequestError,
   MethodNotAllowedError,
@@ -16,7 +18,13 @@ import { newId } from "../events/ids.ts";
  * The one place where an error becomes an answer. What this package throws on purpose says so itself; of anything else the
  * caller learns a request id, and the log the rest.
  */
-export function answerError(error: unknown, c: Context, logger: Logger): Response {
+export function answerError(thrown: unknown, c: Context, logger: Logger): Response {
+  // While requests are answered, only a database that cannot be opened is such: an app that nobody called `serve` of
+  // opens it with its first request. Where it is, is not the caller's business.
+  const error =
+    thrown instanceof ConfigurationError
+      ? new DatabaseUnavailableError("The database cannot be opened. Try again.", { cause: thrown })
+      : thrown;
   if (error instanceof HTTPException) return ofCustomRoute(error, c);
   const requestId = newId();
   c.header("x-request-id", requestId);

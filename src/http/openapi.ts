@@ -13,7 +13,8 @@ export function openapiRoute(app: OpenAPIHono, served: Served): void {
           version: served.version,
           description: served.description ?? "Agents as a service: runs, streaming, sessions.",
         },
-        servers: [{ url: base === "" ? "/" : base }],
+        // A host that mounts the app by its `fetch` does not tell it where: then it is where this document is.
+        servers: [{ url: base === "" ? "." : base }],
       }),
     );
   });

@@ -5,7 +5,7 @@ import { InvalidRequestError } from "../errors.ts";
 import { isJsonObject, type JsonObject } from "../events/json.ts";
 import type { Attachment } from "../models/model.ts";
 import { kindOf } from "../runs/media.ts";
-import type { ParsedBody, UploadedFile } from "./body.ts";
+import { isTooDeep, type ParsedBody, type UploadedFile } from "./body.ts";
 import { fromZod } from "./errors.ts";
 import { optionalIdentifier } from "./identifiers.ts";
 
@@ -114,6 +114,7 @@ function typedField(name: string, text: string): unknown {
     case "dependencies":
     case "output_schema":
       if (text === "") return null;
+      if (isTooDeep(text)) return text;
       try {
         return JSON.parse(text) as unknown;
       } catch {

@@ -1,8 +1,9 @@
 import type { Context } from "hono";
 import type { Logger } from "pino";
 import type { AgentDefinition } from "../agent/definition.ts";
-import type { Database, Store } from "../db/database.ts";
+import type { Database } from "../db/database.ts";
 import { openPrincipal, type Principal } from "../db/principal.ts";
+import type { Store } from "../db/store.ts";
 import { NotFoundError } from "../errors.ts";
 import type { DurableRunner } from "../runs/runner.ts";
 

@@ -1,4 +1,4 @@
-import type { Store } from "../db/database.ts";
+import type { Store } from "../db/store.ts";
 import type { RunEventBody } from "../events/run-events.ts";
 import type { LogEntry, RunLog } from "./run-log.ts";
 
@@ -29,7 +29,7 @@ export async function* follow(
 }
 
 async function stored(store: Store, runId: string, after: number): Promise<LogEntry[]> {
-  const pages = await store.events(runId, after);
+  const pages = await store.runs.events(runId, after);
   return pages.flatMap(({ firstIndex, events }) =>
     events.flatMap((json, i) => {
       const index = firstIndex + i;

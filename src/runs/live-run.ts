@@ -1,6 +1,6 @@
 import type { StartedRun } from "../agent/runner.ts";
-import type { Store } from "../db/database.ts";
 import type { StateChange } from "../db/records.ts";
+import type { Store } from "../db/store.ts";
 import { applyEvent, emptyFold } from "../events/fold.ts";
 import type { JsonObject } from "../events/json.ts";
 import type { Message } from "../events/messages.ts";

@@ -69,7 +69,7 @@ export class DurableRunner implements Runner {
     const media = mediaOf(request.attachments ?? []);
     const input = { input_content: request.message, ...media.references };
     const metadata = { ...agent.metadata, ...request.metadata };
-    const session = await store.acceptRun({
+    const session = await store.runs.accept({
       runId,
       sessionId,
       agentId: agent.id,
@@ -103,7 +103,7 @@ export class DurableRunner implements Runner {
     void this.#see(run, request, session, {
       history: () =>
         agent.addHistoryToContext
-          ? store.history({ sessionId, agentId: agent.id, runs: agent.numHistoryRuns })
+          ? store.runs.history({ sessionId, agentId: agent.id, runs: agent.numHistoryRuns })
           : [],
       media: media.references,
     });

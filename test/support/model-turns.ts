@@ -40,7 +40,9 @@ export async function* each(events: TurnEvents): AsyncGenerator<ModelEvent> {
 }
 
 export async function collect(events: TurnEvents): Promise<ModelEvent[]> {
-  return Array.fromAsync(each(events));
+  const all: ModelEvent[] = [];
+  for await (const event of each(events)) all.push(event);
+  return all;
 }
 
 export function textOf(events: readonly ModelEvent[]): string {

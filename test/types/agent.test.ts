@@ -30,7 +30,8 @@ describe("what a run's content is", () => {
   test("a text, where the agent has no output schema", () => {
     const agent = new Agent({ id: "a", model });
     expectTypeOf(agent).toEqualTypeOf<Agent<string, JsonObject, JsonObject>>();
-    expectTypeOf(agent.run).returns.resolves.toEqualTypeOf<RunResult<string, JsonObject>>();
+    const answer = () => agent.run("Rome");
+    expectTypeOf(answer).returns.resolves.toEqualTypeOf<RunResult<string, JsonObject>>();
   });
 
   test("what the agent's output schema says", () => {

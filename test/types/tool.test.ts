@@ -36,9 +36,9 @@ describe("execute", () => {
     tool({
       name: "t",
       description: "",
-      inputSchema: z.object({ a: z.number(), b: z.string().default("x"), c: z.coerce.date().optional() }),
+      inputSchema: z.object({ a: z.number(), b: z.string().default("x"), c: z.string().transform(Number) }),
       execute: (input) => {
-        expectTypeOf(input).toEqualTypeOf<{ a: number; b: string; c?: Date | undefined }>();
+        expectTypeOf(input).toEqualTypeOf<{ a: number; b: string; c: number }>();
       },
     });
   });
@@ -81,10 +81,31 @@ describe("an agent", () => {
     void (() => agent.run("x", { dependencies: { tenant: 1 } }));
   });
 
-  test("infers from its tools and its state together", () => {
+  test("infers from its state first, whatever its tools ask for", () => {
     const agent = new Agent({ id: "a", model, sessionState: { items: ["tea"] }, tools: [clock, addItem] });
     const state = async () => (await agent.run("x")).sessionState.items;
     expectTypeOf(state).returns.resolves.toEqualTypeOf<string[]>();
+    const plain = new Agent({ id: "b", model, sessionState: { count: 0 }, tools: [clock] });
+    expectTypeOf(plain).toEqualTypeOf<Agent<string, { count: number }, JsonObject>>();
+  });
+
+  test("tells tools that are made in its place what its state is", () => {
+    new Agent<string, { count: number }>({
+      id: "a",
+      model,
+      sessionState: { count: 0 },
+      tools: [
+        tool({
+          name: "count",
+          description: "",
+          inputSchema: z.object({ by: z.number() }),
+          execute: ({ by }, { sessionState }) => {
+            expectTypeOf(sessionState).toEqualTypeOf<{ count: number }>();
+            sessionState.count += by;
+          },
+        }),
+      ],
+    });
   });
 
   test("refuses tools of another state, or of other dependencies", () => {

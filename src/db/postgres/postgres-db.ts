@@ -1,7 +1,7 @@
 import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from "kysely";
 import type pg from "pg";
 import { AgentOSError, ConfigurationError, DatabaseUnavailableError } from "../../errors.ts";
-import type { Database, Store } from "../database.ts";
+import type { Database } from "../database.ts";
 import type { Engine } from "../engine.ts";
 import { migrate } from "../migrations/index.ts";
 import type { PreparedQuery } from "../prepared.ts";
@@ -9,7 +9,7 @@ import type { Principal } from "../principal.ts";
 import { acceptParameters, mediaQueries, sessionStart } from "../queries/accept.ts";
 import type { LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
-import { SqlStore, type StoreQueries, storeQueries } from "../store.ts";
+import { type Store, storeFactory } from "../store.ts";
 import { createPool } from "./pool.ts";
 import { acceptQuery, appendText, appendValues, mergeState, type Queryable } from "./run-writes.ts";
 
@@ -43,7 +43,7 @@ export class PostgresDb implements Database {
   /** One connection, for the log alone: a pool full of requests never holds up an append. */
   readonly #logPool: pg.Pool;
   readonly #engine: Engine;
-  readonly #queries: StoreQueries;
+  readonly #storeFor: (principal: Principal) => Store;
   readonly #appendText: string;
   #opening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -61,9 +61,9 @@ export class PostgresDb implements Database {
     const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: telling(this.#pool) }) }).withSchema(
       this.#schema,
     );
-    this.#queries = storeQueries(db);
     this.#appendText = appendText(this.#schema);
     this.#engine = this.#makeEngine(db);
+    this.#storeFor = storeFactory(this.#engine, db);
   }
 
   open(): Promise<void> {
@@ -84,7 +84,7 @@ export class PostgresDb implements Database {
   }
 
   storeFor(principal: Principal): Store {
-    return new SqlStore(this.#engine, this.#queries, principal);
+    return this.#storeFor(principal);
   }
 
   async writeLogs(writes: readonly LogWrite[]): Promise<ReadonlySet<string>> {
@@ -116,7 +116,9 @@ export class PostgresDb implements Database {
       return { name, text: query.sql, values: query.values(parameters) };
     };
     return {
+      name: "postgres",
       db,
+      transaction: (work) => db.transaction().execute(work),
       all: (query, parameters) => this.#run(this.#pool, config(query, parameters)),
       acceptRun: async (run) => {
         const query = config(accept, acceptParameters(run));

@@ -16,7 +16,8 @@ export class GroupCommit {
   readonly #connection: SqliteConnection;
   readonly #disk: WalSync | undefined;
   #waiting: Work[] = [];
-  #syncing = false;
+  /** While it is, what comes in waits for the next commit. */
+  #held = false;
 
   /** @param disk - absent for a database in memory */
   constructor(connection: SqliteConnection, disk: WalSync | undefined) {
@@ -32,15 +33,43 @@ export class GroupCommit {
    */
   run<T>(work: () => T, durable: boolean): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      if (this.#waiting.length === 0 && !this.#syncing) setImmediate(() => this.flush());
+      if (this.#waiting.length === 0 && !this.#held) setImmediate(() => this.#flush());
       this.#waiting.push({ run: work, durable, resolve, reject });
     });
   }
 
-  /** Commits what waits, now. */
-  flush(): void {
+  /**
+   * Runs `work`, which may be asynchronous, in a transaction of its own. Nothing else is committed meanwhile. It must wait
+   * for nothing but the database.
+   *
+   * @returns what `work` returned, once it survives a power cut
+   */
+  async alone<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#held) await new Promise((resolve) => setImmediate(resolve));
+    this.#held = true;
+    try {
+      this.#connection.begin();
+      const result = await work().catch((error: unknown) => {
+        this.#connection.rollback();
+        throw error;
+      });
+      this.#connection.commit();
+      await this.#disk?.sync();
+      return result;
+    } finally {
+      this.#release();
+    }
+  }
+
+  /** Resolves once nothing waits and nothing is under way. */
+  async settled(): Promise<void> {
+    while (this.#held || this.#waiting.length > 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Commits what waits, now, unless something else is at it: then that does it at its end. */
+  #flush(): void {
     const works = this.#waiting;
-    if (works.length === 0) return;
+    if (works.length === 0 || this.#held) return;
     this.#waiting = [];
     try {
       this.#answer(works, this.#commit(works));
@@ -83,7 +112,7 @@ export class GroupCommit {
       }
     }
     if (!this.#disk || afterSync.length === 0) return;
-    this.#syncing = true;
+    this.#held = true;
     this.#disk
       .sync()
       .then(
@@ -94,9 +123,11 @@ export class GroupCommit {
           for (const reject of afterFailedSync) reject(error);
         },
       )
-      .finally(() => {
-        this.#syncing = false;
-        this.flush();
-      });
+      .finally(() => this.#release());
+  }
+
+  #release(): void {
+    this.#held = false;
+    this.#flush();
   }
 }

@@ -1,14 +1,13 @@
 import { existsSync, realpathSync } from "node:fs";
 import { Kysely, SqliteDialect } from "kysely";
 import { ConfigurationError, DatabaseUnavailableError } from "../../errors.ts";
-import type { Database, Store } from "../database.ts";
+import type { Database } from "../database.ts";
 import type { Engine } from "../engine.ts";
 import { migrate } from "../migrations/index.ts";
-import type { PreparedQuery } from "../prepared.ts";
 import type { Principal } from "../principal.ts";
-import type { LogWrite, NewRun } from "../records.ts";
+import type { LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
-import { SqlStore, type StoreQueries, storeQueries } from "../store.ts";
+import { type Store, storeFactory } from "../store.ts";
 import { inMemory, SqliteConnection } from "./connection.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { SqliteRunWrites } from "./run-writes.ts";
@@ -27,12 +26,12 @@ export interface SqliteDbOptions {
 }
 
 /** What is there once the file is open. */
-interface Open extends Engine {
+interface Open {
   connection: SqliteConnection;
   commit: GroupCommit;
   disk: WalSync | undefined;
   writes: SqliteRunWrites;
-  queries: StoreQueries;
+  storeFor: (principal: Principal) => Store;
   checkpointer: { stop(): Promise<void> } | undefined;
 }
 
@@ -48,6 +47,7 @@ export class SqliteDb implements Database {
   readonly location: string;
   #opening: Promise<Open> | undefined;
   #open: Open | undefined;
+  #closing: Promise<void> | undefined;
 
   constructor(options: SqliteDbOptions = {}) {
     this.id = options.id ?? "sqlite";
@@ -57,6 +57,7 @@ export class SqliteDb implements Database {
   }
 
   async open(): Promise<void> {
+    await this.#closing;
     this.#opening ??= this.#openFile();
     try {
       this.#open = await this.#opening;
@@ -75,10 +76,17 @@ export class SqliteDb implements Database {
     }
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#closeFile().finally(() => {
+      this.#closing = undefined;
+    });
+    return this.#closing;
+  }
+
+  async #closeFile(): Promise<void> {
     const open = this.#open;
     if (!open) return;
-    open.commit.flush();
+    await open.commit.settled();
     this.#open = undefined;
     this.#opening = undefined;
     await open.checkpointer?.stop();
@@ -88,8 +96,7 @@ export class SqliteDb implements Database {
   }
 
   storeFor(principal: Principal): Store {
-    const open = this.#opened;
-    return new SqlStore(open, open.queries, principal);
+    return this.#opened.storeFor(principal);
   }
 
   async writeLogs(writes: readonly LogWrite[]): Promise<ReadonlySet<string>> {
@@ -119,18 +126,21 @@ export class SqliteDb implements Database {
       const disk = path === inMemory ? undefined : new WalSync(path);
       const commit = new GroupCommit(connection, disk);
       const writes = new SqliteRunWrites(connection, db);
-      return {
+      const engine: Engine = {
+        name: "sqlite",
         db,
+        transaction: (work) => commit.alone(() => work(db)),
+        all: (query, parameters) => Promise.resolve(connection.run(query, parameters)),
+        // A foreground run is promised to nobody before its first answer, and that waits for the disk.
+        acceptRun: (run) => commit.run(() => writes.accept(run), run.background),
+      };
+      return {
         connection,
         commit,
         disk,
         writes,
-        queries: storeQueries(db),
+        storeFor: storeFactory(engine, db),
         checkpointer: path === inMemory ? undefined : startCheckpointer(path),
-        all: <P, R>(query: PreparedQuery<P, R>, parameters: P) =>
-          Promise.resolve(connection.run(query, parameters)),
-        // A foreground run is promised to nobody before its first answer, and that waits for the disk.
-        acceptRun: (run: NewRun) => commit.run(() => writes.accept(run), run.background),
       };
     } catch (error) {
       connection.close();

@@ -24,7 +24,7 @@ const getMedia = createRoute({
 /** The files of runs. */
 export function mediaRoutes(app: OpenAPIHono, served: Served): void {
   app.openapi(getMedia, async (c): Promise<Response> => {
-    const file = await (await storeOf(served, c)).media(c.req.valid("param").media_id);
+    const file = await (await storeOf(served, c)).media.get(c.req.valid("param").media_id);
     if (!file) throw new NotFoundError("Media not found");
     return c.body(Buffer.from(file.bytes), 200, {
       "content-type": file.mimeType,

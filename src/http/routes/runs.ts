@@ -164,7 +164,7 @@ export function runRoutes(app: OpenAPIHono, served: Served): void {
     const all = served.agnoCompat && asked === undefined && cursor === undefined;
     const limit = all ? Number.MAX_SAFE_INTEGER - 1 : (asked ?? defaultLimit);
     const store = await storeOf(served, c);
-    const found = await store.runsOfSession({
+    const found = await store.runs.ofSession({
       sessionId: session_id,
       agentId: agent.id,
       limit: limit + 1,
@@ -177,7 +177,8 @@ export function runRoutes(app: OpenAPIHono, served: Served): void {
       const next = new URL(c.req.url);
       next.searchParams.set("cursor", String(page[0]!.order));
       next.searchParams.set("limit", String(limit));
-      c.header("Link", `<${next.pathname}${next.search}>; rel="next"`);
+      // Counted from this request's own URL: a host app may have this one under a path that it does not know.
+      c.header("Link", `<${next.search}>; rel="next"`);
     }
     return c.json(page.map(({ run }) => presentListedRun(run, served, principalOf(c))));
   });
@@ -187,7 +188,7 @@ export function runRoutes(app: OpenAPIHono, served: Served): void {
     const { session_id, user_id } = c.req.valid("query");
     const agent = agentOf(served, agent_id);
     const store = await storeOf(served, c);
-    const found = await store.run({
+    const found = await store.runs.get({
       runId: run_id,
       agentId: agent.id,
       ...(session_id !== undefined && { sessionId: session_id }),

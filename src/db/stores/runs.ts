@@ -1,0 +1,150 @@
+import { NotFoundError } from "../../errors.ts";
+import type { MediaReference, Message } from "../../events/messages.ts";
+import type { RunStatus } from "../../events/run.ts";
+import type { Engine } from "../engine.ts";
+import type { historyQuery } from "../queries/history.ts";
+import { runOf } from "../queries/rows.ts";
+import type {
+  Attached,
+  NewRun,
+  RunFilter,
+  RunPage,
+  SessionStart,
+  StoredEvents,
+  StoredRun,
+} from "../records.ts";
+import type { MediaStore } from "./media.ts";
+import type { Scope } from "./scope.ts";
+
+/** Rows of a run's log that are read at once. */
+const eventRows = 64;
+
+/** Runs: accepting, reading, and their logs. */
+export class RunStore {
+  readonly #engine: Engine;
+  readonly #history: ReturnType<typeof historyQuery>;
+  readonly #scope: Scope;
+  readonly #media: MediaStore;
+
+  constructor(engine: Engine, history: ReturnType<typeof historyQuery>, scope: Scope, media: MediaStore) {
+    this.#engine = engine;
+    this.#history = history;
+    this.#scope = scope;
+    this.#media = media;
+  }
+
+  /**
+   * Accepts a run: makes its session or adopts it, and writes the run's row and files, all or nothing.
+   *
+   * @throws {NotFoundError} when the session is another user's
+   */
+  async accept(run: NewRun): Promise<SessionStart> {
+    const { unrestricted, userId, sessionId } = this.#scope.principal;
+    const own = unrestricted ? run : { ...run, userId };
+    const barred =
+      !unrestricted && (userId === undefined || (sessionId !== undefined && sessionId !== run.sessionId));
+    const session = barred ? undefined : await this.#engine.acceptRun(own);
+    if (!session) throw new NotFoundError(`Session ${run.sessionId} not found.`);
+    return session;
+  }
+
+  /** The messages of the last completed runs of an agent in a session, oldest first, without system prompts. */
+  async history(filter: { sessionId: string; agentId: string; runs: number }): Promise<Attached[]> {
+    if (!(await this.#ownsSession(filter.sessionId))) return [];
+    const rows = await this.#engine.all(this.#history, filter);
+    const messages = rows.map(({ message }) => JSON.parse(message) as Message);
+    const media = await this.#media.many(messages.flatMap(referencesOf).map(({ id }) => id));
+    return messages.map((message) => ({
+      message,
+      media: referencesOf(message).flatMap(({ id }) => media.get(id) ?? []),
+    }));
+  }
+
+  /** One run, or undefined where the principal has none such. */
+  async get(filter: RunFilter): Promise<StoredRun | undefined> {
+    let query = this.#engine.db
+      .selectFrom("runs")
+      .selectAll()
+      .where("run_id", "=", filter.runId)
+      .where((eb) => this.#scope.runs(eb));
+    if (filter.agentId !== undefined) query = query.where("agent_id", "=", filter.agentId);
+    if (filter.sessionId !== undefined) query = query.where("session_id", "=", filter.sessionId);
+    if (filter.userId !== undefined) query = query.where("user_id", "=", filter.userId);
+    const row = await query.executeTakeFirst();
+    if (!row) return undefined;
+    const messages = await this.#messagesOf([row.run_id]);
+    return { run: runOf(row, messages.get(row.run_id) ?? []), order: row.queue_seq };
+  }
+
+  /** Runs of a session, oldest first. */
+  async ofSession(
+    filter: { sessionId: string; agentId?: string; userId?: string; status?: RunStatus } & RunPage,
+  ): Promise<StoredRun[]> {
+    let query = this.#engine.db
+      .selectFrom("runs")
+      .selectAll()
+      .where("session_id", "=", filter.sessionId)
+      .where((eb) => this.#scope.runs(eb))
+      .orderBy("queue_seq", "desc")
+      .limit(filter.limit);
+    if (filter.agentId !== undefined) query = query.where("agent_id", "=", filter.agentId);
+    if (filter.userId !== undefined) query = query.where("user_id", "=", filter.userId);
+    if (filter.status !== undefined) query = query.where("status", "=", filter.status);
+    if (filter.before !== undefined) query = query.where("queue_seq", "<", filter.before);
+    const rows = (await query.execute()).reverse();
+    const messages = await this.#messagesOf(rows.map((row) => row.run_id));
+    return rows.map((row) => ({ run: runOf(row, messages.get(row.run_id) ?? []), order: row.queue_seq }));
+  }
+
+  /** A page of a run's log that begins right after an index. Empty at its end. */
+  async events(runId: string, after: number): Promise<StoredEvents[]> {
+    const rows = await this.#engine.db
+      .selectFrom("run_events")
+      .innerJoin("runs", "runs.run_id", "run_events.run_id")
+      .select(["first_index", "events"])
+      .where("run_events.run_id", "=", runId)
+      .where((eb) => this.#scope.runs(eb))
+      .where("last_index", ">", after)
+      .orderBy("first_index")
+      .limit(eventRows)
+      .execute();
+    return rows.map((row) => ({
+      firstIndex: row.first_index,
+      events: (JSON.parse(row.events) as unknown[]).map((event) => JSON.stringify(event)),
+    }));
+  }
+
+  async #messagesOf(runIds: readonly string[]): Promise<Map<string, Message[]>> {
+    const messages = new Map<string, Message[]>();
+    if (runIds.length === 0) return messages;
+    const rows = await this.#engine.db
+      .selectFrom("messages")
+      .select(["run_id", "message"])
+      .where("run_id", "in", runIds)
+      .orderBy("run_id")
+      .orderBy("position")
+      .execute();
+    for (const row of rows) {
+      const ofRun = messages.get(row.run_id);
+      const message = JSON.parse(row.message) as Message;
+      if (ofRun) ofRun.push(message);
+      else messages.set(row.run_id, [message]);
+    }
+    return messages;
+  }
+
+  async #ownsSession(sessionId: string): Promise<boolean> {
+    if (this.#scope.principal.unrestricted) return true;
+    const session = await this.#engine.db
+      .selectFrom("sessions")
+      .select("session_id")
+      .where("session_id", "=", sessionId)
+      .where((eb) => this.#scope.sessions(eb))
+      .executeTakeFirst();
+    return session !== undefined;
+  }
+}
+
+function referencesOf(message: Message): MediaReference[] {
+  return [...(message.images ?? []), ...(message.audio ?? []), ...(message.files ?? [])];
+}

@@ -1,0 +1,146 @@
+import { Agent, AgentOS, ConfigurationError, EchoModel, tool } from "agentos-ts";
+import { describe, expect, test } from "vitest";
+import * as z from "zod";
+
+const model = new EchoModel();
+const noop = tool({ name: "noop", description: "", inputSchema: z.object({}), execute: () => "" });
+
+/** The message of an error that a user is to act on: it is one line. */
+function lineOf(error: unknown): string {
+  expect(error).toBeInstanceOf(ConfigurationError);
+  const { message } = error as ConfigurationError;
+  expect(message).not.toContain("\n");
+  return message;
+}
+
+function refusal(make: () => unknown): string {
+  try {
+    make();
+  } catch (error) {
+    return lineOf(error);
+  }
+  throw new Error("It was taken.");
+}
+
+describe("an agent refuses", () => {
+  test.each<[string, unknown]>([
+    ["id", ""],
+    ["id", "has space"],
+    ["id", "a".repeat(129)],
+    ["id", undefined],
+    ["id", 7],
+    ["model", undefined],
+    ["model", "gpt-5.5"],
+    ["model", { modelId: "half a model" }],
+    ["name", 7],
+    ["description", ["a"]],
+    ["instructions", 7],
+    ["instructions", ["a", 7]],
+    ["db", "postgresql://localhost/ai"],
+    ["tools", noop],
+    ["tools", [{ name: "noop" }]],
+    ["tools", [noop, noop]],
+    ["addHistoryToContext", "yes"],
+    ["numHistoryRuns", 0],
+    ["numHistoryRuns", 101],
+    ["numHistoryRuns", 1.5],
+    ["numHistoryRuns", "3"],
+    ["sessionState", "{}"],
+    ["sessionState", []],
+    ["outputSchema", { type: "object" }],
+    ["outputSchema", z.string()],
+    ["outputSchema", z.object({ at: z.date() })],
+    ["retries", -1],
+    ["retries", Number.NaN],
+    ["retryDelay", 61],
+    ["toolCallLimit", -1],
+    ["toolCallLimit", 2.5],
+    ["timeLimit", 0],
+    ["timeLimit", Number.POSITIVE_INFINITY],
+    ["metadata", "x"],
+  ])("%s = %o", (option, value) => {
+    const message = refusal(() => new Agent({ id: "copilot", model, [option]: value } as never));
+    expect(message).toContain(option === "tools" && Array.isArray(value) && value[1] ? "noop" : option);
+    if (option !== "id") expect(message).toContain("copilot");
+  });
+
+  test.each(["enableAgenticMemory", "memoryManager", "addHistroyToContext"])(
+    "an option that this version does not know: %s",
+    (option) => {
+      expect(refusal(() => new Agent({ id: "copilot", model, [option]: true } as never))).toBe(
+        `Agent "copilot": this version has no option "${option}".`,
+      );
+    },
+  );
+
+  test("nothing where an option is undefined: that is as if it was not there", () => {
+    expect(new Agent({ id: "copilot", model, name: undefined, tools: undefined } as never).id).toBe(
+      "copilot",
+    );
+  });
+});
+
+describe("a run refuses", () => {
+  const agent = new Agent({ id: "copilot", model });
+
+  test.each<[string, unknown]>([
+    ["sessionId", ""],
+    ["sessionId", 7],
+    ["sessionId", "a\u0000b"],
+    ["userId", "a".repeat(256)],
+    ["userId", "\ud800"],
+    ["sessionState", []],
+    ["dependencies", "x"],
+    ["metadata", 7],
+    ["files", [{ filename: "a.png" }]],
+    ["outputSchema", z.string()],
+    ["signal", new AbortController()],
+    ["background", true],
+    ["stream", true],
+  ])("%s = %o", async (option, value) => {
+    const error = await agent.run("hello", { [option]: value }).catch((thrown: unknown) => thrown);
+    expect(lineOf(error)).toContain(option);
+  });
+
+  test.each([[""], ["  "], [undefined], [{ content: "hello" }]])("the message %o", async (message) => {
+    await expect(agent.run(message as never)).rejects.toThrow(ConfigurationError);
+  });
+});
+
+describe("a tool refuses", () => {
+  const options = { name: "add", description: "", inputSchema: z.object({}), execute: () => "" };
+
+  test.each<[string, unknown, string]>([
+    ["name", "has space", "tool name"],
+    ["name", "", "tool name"],
+    ["name", "a".repeat(65), "tool name"],
+    ["name", undefined, "tool name"],
+    ["inputSchema", z.string(), "must be an object"],
+    ["inputSchema", z.object({ at: z.date() }), "cannot be told to a model"],
+    ["inputSchema", undefined, "inputSchema"],
+    ["execute", undefined, "execute"],
+    ["requiresConfirmation", true, "requiresConfirmation"],
+  ])("%s = %o", (option, value, said) => {
+    expect(refusal(() => tool({ ...options, [option]: value } as never))).toContain(said);
+  });
+});
+
+describe("an AgentOS refuses", () => {
+  const agent = new Agent({ id: "copilot", model });
+
+  test.each<[string, unknown]>([
+    ["agents", []],
+    ["agents", undefined],
+    ["agents", agent],
+    ["agents", [{ id: "copilot" }]],
+    ["authorization", true],
+    ["drainTimeout", -1],
+    ["maxJsonBytes", "1mb"],
+    ["maxUploadBytes", Number.NaN],
+    ["logLevel", "loud"],
+    ["db", {}],
+    ["corsOrigins", "https://acme.com"],
+  ])("%s = %o", (option, value) => {
+    expect(refusal(() => new AgentOS({ agents: [agent], [option]: value } as never))).toContain(option);
+  });
+});

@@ -1,0 +1,90 @@
+import { Agent, AgentOS, EchoModel } from "agentos-ts";
+import { Hono } from "hono";
+import { describe, expect, test } from "vitest";
+import { outline, readEvents } from "../support/read-events.ts";
+
+type App = ReturnType<AgentOS["getApp"]>;
+
+/** A host's own app with AgentOS under a path of it. */
+function hostOf(mount: (host: Hono, app: App) => void): { host: Hono; os: AgentOS } {
+  const os = new AgentOS({ agents: [new Agent({ id: "copilot", model: new EchoModel() })] });
+  const host = new Hono();
+  host.get("/", (c) => c.text("the host's page"));
+  mount(host, os.getApp());
+  return { host, os };
+}
+
+const post = (body: object) => ({
+  method: "POST",
+  headers: { "content-type": "application/json" },
+  body: JSON.stringify(body),
+});
+
+describe.each([
+  ["route", (host: Hono, app: App) => host.route("/agentos", app)],
+  ["mount", (host: Hono, app: App) => host.mount("/agentos", app.fetch)],
+] as const)("under a path of a host app by %s", (_, mount) => {
+  test("a run is answered and can be read again", async () => {
+    const { host, os } = hostOf(mount);
+    const answer = await host.request("/agentos/agents/copilot/runs", post({ message: "hi", stream: false }));
+    expect(answer.status).toBe(200);
+    const run = await answer.json();
+    expect(run.content).toContain("hi");
+    const again = await host.request(`/agentos/agents/copilot/runs/${run.run_id}`);
+    expect(await again.json()).toMatchObject({ run_id: run.run_id, content: run.content });
+    await os.close();
+  });
+
+  test("a run is streamed", async () => {
+    const { host, os } = hostOf(mount);
+    const answer = await host.request("/agentos/agents/copilot/runs", post({ message: "hi" }));
+    expect(outline(await readEvents(answer)).at(-1)).toBe("RunCompleted");
+    await os.close();
+  });
+
+  test("the OpenAPI document says where its paths are", async () => {
+    const { host, os } = hostOf(mount);
+    const at = "http://localhost/agentos/openapi.json";
+    const document = await (await host.request(at)).json();
+    const base = new URL(document.servers[0].url, at).pathname.replace(/\/$/, "");
+    expect(base).toBe("/agentos");
+    expect((await host.request(`${base}/health`)).status).toBe(200);
+    await os.close();
+  });
+
+  test("the docs page and what it loads are there", async () => {
+    const { host, os } = hostOf(mount);
+    const at = "http://localhost/agentos/docs";
+    const page = await (await host.request(at)).text();
+    const links = [...page.matchAll(/(?:src|href|url)[=:] ?"([^"]+)"/g)].map(([, link]) => link ?? "");
+    const own = links.filter((link) => !link.startsWith("data:"));
+    expect(own.length).toBeGreaterThan(2);
+    for (const link of own) {
+      expect([link, (await host.request(new URL(link, at).href)).status]).toEqual([link, 200]);
+    }
+    await os.close();
+  });
+
+  test("the link to the next page of a list leads there", async () => {
+    const { host, os } = hostOf(mount);
+    for (const message of ["one", "two"]) {
+      await host.request("/agentos/agents/copilot/runs", post({ message, session_id: "s", stream: false }));
+    }
+    const at = "http://localhost/agentos/agents/copilot/runs?session_id=s&limit=1";
+    const link = (await host.request(at)).headers.get("link") ?? "";
+    const next = new URL(/^<([^>]+)>; rel="next"$/.exec(link)?.[1] ?? "", at);
+    const page = await host.request(next.href);
+    expect(await page.json()).toMatchObject([{ run_input: "one" }]);
+    await os.close();
+  });
+
+  test("errors are answered in the shape of this server, and the host's routes stay its own", async () => {
+    const { host, os } = hostOf(mount);
+    const unknown = await host.request("/agentos/agents/nobody");
+    expect(unknown.status).toBe(404);
+    expect(await unknown.json()).toMatchObject({ detail: "Agent not found", request_id: expect.any(String) });
+    expect((await host.request("/agentos/agents/copilot/runs", post({}))).status).toBe(422);
+    expect(await (await host.request("/")).text()).toBe("the host's page");
+    await os.close();
+  });
+});
