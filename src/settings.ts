@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { ConfigurationError } from "./errors.ts";
 
-/** From the quietest but one to all, and nothing at all. */
+/** What `LOG_LEVEL` may be. */
 export const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 
 /** What the environment can set. Each is an option in code too, and an option in code wins. */

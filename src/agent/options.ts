@@ -22,6 +22,7 @@ export interface Shape {
 }
 
 const isText = (value: unknown) => typeof value === "string";
+const areTexts = (value: unknown) => Array.isArray(value) && value.every(isText);
 const hasMethod = (value: unknown, name: string) => isJsonObject(value) && typeof value[name] === "function";
 
 export const shapes = {
@@ -43,9 +44,9 @@ export const shapes = {
   function: { fits: (value) => typeof value === "function", words: "a function" },
   flag: { fits: (value) => typeof value === "boolean", words: "true or false" },
   object: { fits: isJsonObject, words: "an object" },
-  texts: { fits: (value) => Array.isArray(value) && value.every(isText), words: "a list of texts" },
+  texts: { fits: areTexts, words: "a list of texts" },
   instructions: {
-    fits: (value) => isText(value) || typeof value === "function" || shapes.texts.fits(value),
+    fits: (value) => isText(value) || typeof value === "function" || areTexts(value),
     words: "a text, a list of texts, or a function that makes one",
   },
   database: {

@@ -11,6 +11,9 @@ export interface Tables {
   run_events: RunEventsTable;
   media: MediaTable;
   run_media: RunMediaTable;
+  session_texts: SessionTextsTable;
+  memories: MemoriesTable;
+  memory_topics: MemoryTopicsTable;
 }
 
 interface SessionsTable {
@@ -18,6 +21,10 @@ interface SessionsTable {
   agent_id: string;
   user_id: string | null;
   name: string | null;
+  /** Who gave the name; a later one of these wins over an earlier. */
+  named_by: Generated<"message" | "model" | "user" | null>;
+  /** `queue_seq` of the last run that the summary tells: the model is not sent it any more. */
+  compacted_until: Generated<number | null>;
   state: string;
   metadata: string | null;
   summary: string | null;
@@ -46,6 +53,12 @@ interface RunsTable {
   session_state: Generated<string>;
   metadata: string;
   metrics: Generated<string>;
+  input_tokens: Generated<number>;
+  output_tokens: Generated<number>;
+  total_tokens: Generated<number>;
+  reasoning_tokens: Generated<number>;
+  cache_read_tokens: Generated<number>;
+  cache_write_tokens: Generated<number>;
   model: string;
   model_provider: string;
   error: Generated<string | null>;
@@ -84,4 +97,37 @@ interface RunMediaTable {
   sha256: string;
   filename: string;
   mime_type: string;
+}
+
+interface SessionTextsTable {
+  text_id: Generated<number>;
+  session_id: string;
+  /** Empty for the session's name. */
+  run_id: string;
+  /** The word that stands for the session's owner; empty for nobody. */
+  owner: string;
+  text: string;
+}
+
+interface MemoriesTable {
+  memory_seq: Generated<number>;
+  memory_id: string;
+  user_id: string;
+  /** The word that stands for the user. */
+  owner: string;
+  /** Who wrote it; null where a person did. */
+  agent_id: string | null;
+  memory: string;
+  /** What the user said when it was written. */
+  input: string | null;
+  run_id: string | null;
+  session_id: string | null;
+  created_at: number;
+  updated_at: number;
+}
+
+interface MemoryTopicsTable {
+  memory_id: string;
+  position: number;
+  topic: string;
 }

@@ -3,10 +3,12 @@ import { type Migration, Migrator } from "kysely/migration";
 import { ConfigurationError } from "../../errors.ts";
 import type { Tables } from "../schema.ts";
 import { runs } from "./001-runs.ts";
+import { sessions } from "./002-sessions.ts";
+import { memories } from "./003-memories.ts";
 
 /** In the order in which they are run. They only add: an older node goes on beside a newer schema. */
 function migrations(engine: "sqlite" | "postgres"): Record<string, Migration> {
-  return { "001-runs": runs(engine) };
+  return { "001-runs": runs(engine), "002-sessions": sessions(engine), "003-memories": memories(engine) };
 }
 
 /**

@@ -12,6 +12,7 @@ import type { Tables } from "../schema.ts";
 import { type Store, storeFactory } from "../store.ts";
 import { createPool } from "./pool.ts";
 import { acceptQuery, appendText, appendValues, mergeState, type Queryable } from "./run-writes.ts";
+import { postgresSearch } from "./search.ts";
 
 /** Where a PostgreSQL database is, and how much of it is used. */
 export interface PostgresDbOptions {
@@ -118,6 +119,7 @@ export class PostgresDb implements Database {
     return {
       name: "postgres",
       db,
+      search: postgresSearch(this.#schema),
       transaction: (work) => db.transaction().execute(work),
       all: (query, parameters) => this.#run(this.#pool, config(query, parameters)),
       acceptRun: async (run) => {

@@ -11,6 +11,7 @@ import { type Store, storeFactory } from "../store.ts";
 import { inMemory, SqliteConnection } from "./connection.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { SqliteRunWrites } from "./run-writes.ts";
+import { sqliteSearch } from "./search.ts";
 import { startCheckpointer } from "./wal-checkpointer.ts";
 import { WalSync } from "./wal-sync.ts";
 
@@ -129,6 +130,7 @@ export class SqliteDb implements Database {
       const engine: Engine = {
         name: "sqlite",
         db,
+        search: sqliteSearch,
         transaction: (work) => commit.alone(() => work(db)),
         all: (query, parameters) => Promise.resolve(connection.run(query, parameters)),
         // A foreground run is promised to nobody before its first answer, and that waits for the disk.

@@ -1,0 +1,26 @@
+import { sql } from "kysely";
+import { markEnd, markStart, searchable, type TextSearch, type WordQuery } from "../search.ts";
+
+/** Full-text search by `tsvector`, in the words of the `simple` configuration: no language is assumed. */
+export function postgresSearch(schema: string): TextSearch {
+  return {
+    matches(table, query) {
+      const rows = sql.id(schema, table);
+      return sql`(SELECT ${sql.ref(searchable[table].id)} AS id, -ts_rank(words, query) AS rank
+        FROM ${rows}, to_tsquery('simple', ${expression(query)}) AS query WHERE words @@ query)`;
+    },
+    snippet(table, id, query) {
+      const { text, id: key } = searchable[table];
+      const options = `StartSel=${markStart}, StopSel=${markEnd}, MaxWords=24, MinWords=8, MaxFragments=1`;
+      return sql<string>`(SELECT ts_headline('simple', ${sql.ref(text)}, to_tsquery('simple', ${expression(query)}), ${options})
+        FROM ${sql.id(schema, table)} WHERE ${sql.ref(key)} = ${id})`;
+    },
+  };
+}
+
+/** @see https://www.postgresql.org/docs/current/datatype-textsearch.html#DATATYPE-TSQUERY */
+function expression({ words, match, owner }: WordQuery): string {
+  const terms = words.map((word) => `'${word}'`);
+  const text = match === "all" ? `${terms.join(" & ")}:*` : terms.join(" | ");
+  return owner === undefined ? text : `'${owner}' & (${text})`;
+}

@@ -1,0 +1,64 @@
+import { createHash } from "node:crypto";
+import type { RawBuilder } from "kysely";
+
+/** Tables whose rows are found by their words, each with the column of its text and its key. */
+export const searchable = {
+  session_texts: { text: "text", id: "text_id" },
+  memories: { text: "memory", id: "memory_seq" },
+} as const;
+
+/** What is looked for. */
+export interface WordQuery {
+  /** In lower case, without signs. */
+  words: readonly string[];
+  /** Whether a row must have all of the words, the last one as the beginning of one; or any of them. */
+  match: "all" | "any";
+  /** Whose rows; everybody's where absent. */
+  owner?: string;
+}
+
+/** Full-text search by the engine's own means. */
+export interface TextSearch {
+  /**
+   * The rows that match, as a table to join.
+   *
+   * @returns a table expression with the columns `id`, the row's key, and `rank`, the lower the better
+   */
+  matches(table: keyof typeof searchable, query: WordQuery): RawBuilder<{ id: number; rank: number }>;
+
+  /**
+   * A stretch of a row's text around what was found, between {@link markStart} and {@link markEnd}, as an expression.
+   *
+   * @param id - a reference to the row's key
+   */
+  snippet(table: keyof typeof searchable, id: RawBuilder<number>, query: WordQuery): RawBuilder<string>;
+}
+
+/** Characters around what was found. No stored text has them: {@link searchableText} takes them out. */
+export const markStart = "\u0001";
+export const markEnd = "\u0002";
+
+/** Words that a search may have; more are left out. */
+const mostWords = 16;
+
+/** The words of a text, for a search. Empty where it has none. */
+export function wordsOf(text: string): string[] {
+  const words = text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+  return [...new Set(words)].slice(0, mostWords);
+}
+
+/** The one word that stands for a user in an index of words. */
+export function ownerWord(userId: string | undefined): string {
+  return userId === undefined ? "" : `u${createHash("sha256").update(userId).digest("hex").slice(0, 32)}`;
+}
+
+/** Characters of a text that are searchable. PostgreSQL takes no index entry of more than 1 MiB. */
+const searchableLength = 20_000;
+
+/** A text as both engines can index it: without control characters, which PostgreSQL refuses, and not too long. */
+export function searchableText(text: string): string {
+  return text
+    .slice(0, searchableLength)
+    .replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, " ")
+    .toWellFormed();
+}
