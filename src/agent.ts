@@ -30,7 +30,9 @@ export class Agent<
     const db = this.db ?? new SqliteDb({ path: inMemory });
     let runner = runners.get(db);
     if (!runner) {
-      runner = new DurableRunner({ db, logger: pino({ name: "agentos", level: readSettings().logLevel }) });
+      // A program that calls an agent has its own things to print: of runs that end well it is told nothing.
+      const level = readSettings().logLevel ?? "warn";
+      runner = new DurableRunner({ db, logger: pino({ name: "agentos", level }) });
       runners.set(db, runner);
     }
     return runner;

@@ -104,7 +104,8 @@ export class AgentOS {
     refuseUnfit("AgentOS", options, wanted);
     mustFit("AgentOS", "agents", options.agents, wanted.agents);
     const settings = readSettings();
-    const logger = options.logger ?? pino({ name: "agentos", level: options.logLevel ?? settings.logLevel });
+    const logger =
+      options.logger ?? pino({ name: "agentos", level: options.logLevel ?? settings.logLevel ?? "info" });
     this.id = options.id ?? slug(options.name) ?? newId();
     this.db = options.db ?? sharedDatabase(options.agents) ?? new SqliteDb({ path: inMemory, id: "memory" });
     this.#drainTimeout = options.drainTimeout ?? 30;

@@ -18,7 +18,7 @@ const schema = z.object({
     .regex(/^postgres(?:ql)?:\/\//, "must look like postgresql://user:password@host:5432/database")
     .optional(),
   AGENTOS_AGNO_COMPAT: z.stringbool({ error: "must be true or false" }).default(false),
-  LOG_LEVEL: z.enum(logLevels, { error: `must be one of ${logLevels.join(", ")}` }).default("info"),
+  LOG_LEVEL: z.enum(logLevels, { error: `must be one of ${logLevels.join(", ")}` }).optional(),
 });
 
 /** The settings, checked. */
@@ -27,7 +27,7 @@ export interface Settings {
   host: string;
   databaseUrl: string | undefined;
   agnoCompat: boolean;
-  logLevel: z.output<typeof schema>["LOG_LEVEL"];
+  logLevel: (typeof logLevels)[number] | undefined;
 }
 
 /**

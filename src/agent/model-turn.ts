@@ -38,7 +38,7 @@ export async function* modelTurn(
   const start = performance.now();
   let firstToken: number | undefined;
   let text = "";
-  let reasoning = "";
+  const reasoning = new Reasoning(stream);
   let usage: TokenUsage = noTokens();
   const calls: MessageToolCall[] = [];
   const items: JsonObject[] = [];
@@ -47,6 +47,7 @@ export async function* modelTurn(
     const heard: RunEventBody[] = [];
     for (const event of Array.isArray(given) ? (given as readonly ModelEvent[]) : [given as ModelEvent]) {
       if (event.type !== "finish") firstToken ??= performance.now();
+      if (event.type === "text" || event.type === "tool-call") heard.push(...reasoning.end());
       switch (event.type) {
         case "text":
           text += event.delta;
@@ -55,9 +56,7 @@ export async function* modelTurn(
           }
           break;
         case "reasoning":
-          if (reasoning === "") heard.push({ event: "ReasoningStarted" });
-          reasoning += event.delta;
-          if (stream) heard.push({ event: "ReasoningContentDelta", reasoning_content: event.delta });
+          heard.push(...reasoning.add(event.delta));
           break;
         case "tool-call":
           calls.push({
@@ -80,10 +79,7 @@ export async function* modelTurn(
     if (heard.length > 0) yield heard;
   }
 
-  if (reasoning !== "") {
-    if (!stream) yield { event: "ReasoningContentDelta", reasoning_content: reasoning };
-    yield { event: "ReasoningCompleted", reasoning_content: reasoning };
-  }
+  yield reasoning.end();
   if (!stream && text !== "") yield { event: "RunContent", content: text, content_type: "str" };
 
   const timeToFirstToken =
@@ -102,6 +98,35 @@ export async function* modelTurn(
     },
   });
   return { text, message, calls };
+}
+
+/** What the model shows of its reasoning, a stretch at a time: each ends where something else comes. */
+class Reasoning {
+  readonly #stream: boolean;
+  #text = "";
+
+  constructor(stream: boolean) {
+    this.#stream = stream;
+  }
+
+  add(delta: string): RunEventBody[] {
+    const isFirst = this.#text === "";
+    this.#text += delta;
+    return [
+      ...(isFirst ? [{ event: "ReasoningStarted" } as const] : []),
+      ...(this.#stream ? [{ event: "ReasoningContentDelta", reasoning_content: delta } as const] : []),
+    ];
+  }
+
+  end(): RunEventBody[] {
+    const text = this.#text;
+    if (text === "") return [];
+    this.#text = "";
+    return [
+      ...(this.#stream ? [] : [{ event: "ReasoningContentDelta", reasoning_content: text } as const]),
+      { event: "ReasoningCompleted", reasoning_content: text },
+    ];
+  }
 }
 
 /** Asks again after a failure that may pass, as long as nothing of the turn was heard. */

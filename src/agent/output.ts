@@ -46,7 +46,7 @@ export function outputFromJsonSchema(schema: unknown): OutputSchema {
 
 function outputSchema(schema: JsonObject, check: z.ZodType): OutputSchema {
   return {
-    name: typeof schema["title"] === "string" && schema["title"] !== "" ? schema["title"] : "output",
+    name: titleOf(schema) || "output",
     schema: { type: "object", ...schema },
     parse(text) {
       let value: JsonValue;
@@ -64,4 +64,9 @@ function outputSchema(schema: JsonObject, check: z.ZodType): OutputSchema {
       );
     },
   };
+}
+
+/** It is stored as text, and PostgreSQL's text holds no NUL. */
+function titleOf({ title }: JsonObject): string {
+  return typeof title === "string" ? title.toWellFormed().replace(/[\u0000-\u001f\u007f]/g, "") : "";
 }

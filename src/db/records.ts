@@ -36,6 +36,8 @@ export interface NewRun {
 export interface SessionStart {
   /** Whether this run made it: then it has no history. */
   isNew: boolean;
+  /** Whether it had no owner, and has one now. */
+  adopted: boolean;
   state: JsonObject;
   userId: string | undefined;
 }
@@ -61,6 +63,15 @@ export interface LogWrite {
   /** The run's row as of a checkpoint or its end. Without one the write only appends events. */
   row?: RunSnapshot;
   stateChange?: StateChange;
+  /** What the run's session is found by from now on. */
+  text?: RunText;
+}
+
+/** What was said in a run, for the full-text search. */
+export interface RunText {
+  /** The word that stands for the session's owner. */
+  owner: string;
+  text: string;
 }
 
 /** What a checkpoint says of a run: the fold of its events up to there. */

@@ -1,5 +1,6 @@
 import type { StartedRun } from "../agent/runner.ts";
-import type { StateChange } from "../db/records.ts";
+import type { RunText, StateChange } from "../db/records.ts";
+import { ownerWord, searchableText } from "../db/search.ts";
 import type { Store } from "../db/store.ts";
 import { applyEvent, emptyFold } from "../events/fold.ts";
 import type { JsonObject } from "../events/json.ts";
@@ -129,7 +130,10 @@ export class LiveRun implements StartedRun {
     applyEvent(this.#fold, event, entry.index);
     this.#writer.add(entry);
     const row = { fold: this.#fold, ended: true, at: Date.now() };
-    await this.#writer.checkpoint(row, this.#newMessages(), stateChange);
+    await this.#writer.checkpoint(row, this.#newMessages(), {
+      ...(stateChange && { stateChange }),
+      text: this.#text(),
+    });
     this.#close(entry);
     this.#ended.resolve(this.toRun());
   }
@@ -170,6 +174,14 @@ export class LiveRun implements StartedRun {
 
   async *events(): AsyncGenerator<RunEvent, void, void> {
     for await (const entries of this.follow(-1)) for (const entry of entries) yield this.log.toEvent(entry);
+  }
+
+  /** What the session is found by: what was asked, and what was answered. */
+  #text(): RunText {
+    const { input, userId } = this.identity;
+    const answer = this.#fold.status === "completed" ? this.#fold.content : "";
+    const said = typeof answer === "string" ? answer : JSON.stringify(answer);
+    return { owner: ownerWord(userId), text: searchableText(`${input.input_content}\n${said}`) };
   }
 
   #newMessages(): Message[] {

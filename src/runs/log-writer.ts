@@ -1,5 +1,5 @@
 import type { Database } from "../db/database.ts";
-import type { LogWrite, RunSnapshot, StateChange } from "../db/records.ts";
+import type { LogWrite, RunSnapshot, RunText, StateChange } from "../db/records.ts";
 import { RunLostError } from "../errors.ts";
 import type { Message } from "../events/messages.ts";
 import type { LogEntry } from "./run-log.ts";
@@ -113,7 +113,7 @@ export class RunWriter {
   #messages: Message[] = [];
   #firstPosition = 0;
   #row: RunSnapshot | undefined;
-  #stateChange: StateChange | undefined;
+  #end: { stateChange?: StateChange; text?: RunText } = {};
   #waiters: Waiter[] = [];
   #onItsWay: { waiters: Waiter[]; lastIndex: number } | undefined;
   #again: "no" | "later" | "urgent" = "no";
@@ -145,10 +145,14 @@ export class RunWriter {
    *
    * @throws {RunLostError} when the run is no longer this process's
    */
-  checkpoint(row: RunSnapshot, messages: readonly Message[], stateChange?: StateChange): Promise<void> {
+  checkpoint(
+    row: RunSnapshot,
+    messages: readonly Message[],
+    end: { stateChange?: StateChange; text?: RunText } = {},
+  ): Promise<void> {
     this.#row = row;
     this.#messages.push(...messages);
-    this.#stateChange = stateChange;
+    this.#end = end;
     return this.flush();
   }
 
@@ -170,7 +174,7 @@ export class RunWriter {
       messages: this.#messages,
       firstPosition: this.#firstPosition,
       ...(this.#row && { row: this.#row }),
-      ...(this.#stateChange && { stateChange: this.#stateChange }),
+      ...this.#end,
     };
     this.#firstIndex += this.#events.length;
     this.#firstPosition += this.#messages.length;
@@ -179,7 +183,7 @@ export class RunWriter {
     this.#bytes = 0;
     this.#messages = [];
     this.#row = undefined;
-    this.#stateChange = undefined;
+    this.#end = {};
     this.#waiters = [];
     return write;
   }

@@ -17,7 +17,6 @@ const kinds = {
   "arguments that are no JSON": "[[tool=add {broken]]",
   "an unknown tool": "[[tool=nothing {}]]",
   "a model that fails": "[[error=400]]",
-  "a model that is cut off": "[[tokens=10]] [[drop=3]]",
   "line breaks": "[[say=a\nb\r\nc\rd\u2028e data: x\n\nid: 9\n\n]]",
   "odd characters": "[[say=nul \u0000, emoji 👩‍👩‍👧, rtl \u202e, bom \ufeff]]",
 };

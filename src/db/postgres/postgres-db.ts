@@ -6,12 +6,13 @@ import type { Engine } from "../engine.ts";
 import { migrate } from "../migrations/index.ts";
 import type { PreparedQuery } from "../prepared.ts";
 import type { Principal } from "../principal.ts";
-import { acceptParameters, mediaQueries, sessionStart } from "../queries/accept.ts";
+import { acceptParameters, type ClaimedSession, mediaQueries, sessionStart } from "../queries/accept.ts";
 import type { LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
 import { type Store, storeFactory } from "../store.ts";
+import { appendText, appendValues } from "./append.ts";
 import { createPool } from "./pool.ts";
-import { acceptQuery, appendText, appendValues, mergeState, type Queryable } from "./run-writes.ts";
+import { acceptQuery, mergeState, type Queryable } from "./run-writes.ts";
 import { postgresSearch } from "./search.ts";
 
 /** Where a PostgreSQL database is, and how much of it is used. */
@@ -124,11 +125,12 @@ export class PostgresDb implements Database {
       all: (query, parameters) => this.#run(this.#pool, config(query, parameters)),
       acceptRun: async (run) => {
         const query = config(accept, acceptParameters(run));
-        if (run.media.length === 0) return sessionStart(run, await this.#run(this.#pool, query));
+        if (run.media.length === 0)
+          return sessionStart(run, (await this.#run<ClaimedSession>(this.#pool, query))[0]);
         return this.#transaction(this.#pool, async (client) => {
           const session = sessionStart(
             run,
-            (await client.query<Parameters<typeof sessionStart>[1][number]>(query)).rows,
+            (await client.query(query)).rows[0] as ClaimedSession | undefined,
           );
           for (const file of session ? run.media : []) {
             const { sha256, bytes } = file;

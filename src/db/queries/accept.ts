@@ -9,6 +9,8 @@ export interface AcceptParameters {
   session_id: string;
   agent_id: string;
   user_id: string | null;
+  /** What the session is called where it has no name yet. */
+  name: string;
   state: string;
   at: number;
   run_id: string;
@@ -27,6 +29,7 @@ export function acceptParameters(run: NewRun): AcceptParameters {
     session_id: run.sessionId,
     agent_id: run.agentId,
     user_id: run.userId ?? null,
+    name: sessionName(run.input.input_content),
     state: JSON.stringify(run.sessionState),
     at: run.createdAt,
     run_id: run.runId,
@@ -53,7 +56,8 @@ export function claimSession(db: QueryCreator<Tables>, value: Value) {
       session_id: value("session_id"),
       agent_id: value("agent_id"),
       user_id: value("user_id"),
-      name: null,
+      name: value("name"),
+      named_by: "message",
       state: value("state"),
       metadata: null,
       summary: null,
@@ -65,6 +69,8 @@ export function claimSession(db: QueryCreator<Tables>, value: Value) {
         .column("session_id")
         .doUpdateSet((eb) => ({
           user_id: eb.fn.coalesce("sessions.user_id", "excluded.user_id"),
+          name: eb.fn.coalesce("sessions.name", "excluded.name"),
+          named_by: eb.fn.coalesce("sessions.named_by", "excluded.named_by"),
           updated_at: eb.ref("excluded.updated_at"),
         }))
         .where((eb) =>
@@ -81,14 +87,29 @@ export function claimSession(db: QueryCreator<Tables>, value: Value) {
     ]);
 }
 
-/** What {@link claimSession} gives, as a run finds it. */
-export function sessionStart(
-  run: NewRun,
-  [row]: readonly { state: string; user_id: string | null; created_at: number }[],
-): SessionStart | undefined {
+/** Characters of a name that is made of a message. */
+const nameLength = 100;
+
+/** A session's name, until it gets a better one: how its first message begins. */
+function sessionName(message: string): string {
+  const line = message.replace(/[\s\u0000-\u001f\u007f]+/g, " ").trim();
+  return (line.length > nameLength ? `${line.slice(0, nameLength - 1)}…` : line).toWellFormed();
+}
+
+/** What {@link claimSession} gives, with the owner that the session had before. */
+export interface ClaimedSession {
+  state: string;
+  user_id: string | null;
+  created_at: number;
+  owner_before: string | null;
+}
+
+/** The claimed session as a run finds it; undefined where it is somebody else's. */
+export function sessionStart(run: NewRun, row: ClaimedSession | undefined): SessionStart | undefined {
   return (
     row && {
       isNew: row.created_at === run.createdAt,
+      adopted: row.created_at !== run.createdAt && row.owner_before === null && row.user_id !== null,
       state: JSON.parse(row.state) as JsonObject,
       userId: row.user_id ?? undefined,
     }

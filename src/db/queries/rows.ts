@@ -17,6 +17,12 @@ export interface SnapshotColumns {
   tools: string;
   session_state: string;
   metrics: string;
+  input_tokens: number;
+  output_tokens: number;
+  total_tokens: number;
+  reasoning_tokens: number;
+  cache_read_tokens: number;
+  cache_write_tokens: number;
   error: string | null;
   updated_at: number;
   ended_at: number | null;
@@ -33,6 +39,12 @@ export function snapshotColumns({ fold, ended, at }: RunSnapshot): SnapshotColum
     tools: JSON.stringify(fold.tools),
     session_state: JSON.stringify(fold.session_state),
     metrics: JSON.stringify(fold.metrics),
+    input_tokens: fold.metrics.input_tokens,
+    output_tokens: fold.metrics.output_tokens,
+    total_tokens: fold.metrics.total_tokens,
+    reasoning_tokens: fold.metrics.reasoning_tokens,
+    cache_read_tokens: fold.metrics.cache_read_tokens,
+    cache_write_tokens: fold.metrics.cache_write_tokens,
     error: fold.error_type ?? null,
     updated_at: at,
     ended_at: ended ? at : null,

@@ -27,7 +27,9 @@ export class SqliteRunWrites {
 
   accept(run: NewRun): SessionStart | undefined {
     const parameters = acceptParameters(run);
-    const session = sessionStart(run, this.#connection.run(this.#queries.session, parameters));
+    const [before] = this.#connection.run(this.#queries.owner, { sessionId: run.sessionId });
+    const [claimed] = this.#connection.run(this.#queries.session, parameters);
+    const session = sessionStart(run, claimed && { ...claimed, owner_before: before?.user_id ?? null });
     if (!session) return undefined;
     this.#connection.run(this.#queries.insert, parameters);
     for (const file of run.media) {
@@ -78,12 +80,23 @@ export class SqliteRunWrites {
         at: write.row?.at ?? Date.now(),
       });
     }
+    if (write.text) {
+      this.#connection.run(this.#queries.text, {
+        session_id: write.sessionId,
+        run_id: runId,
+        owner: write.text.owner,
+        text: write.text.text,
+      });
+    }
     return true;
   }
 }
 
 function runQueries(db: Kysely<Tables>) {
   return {
+    owner: prepare<{ sessionId: string }>()((value) =>
+      db.selectFrom("sessions").select("user_id").where("session_id", "=", value("sessionId")),
+    ),
     session: prepare<AcceptParameters>()((value) => claimSession(db, value)),
     insert: prepare<AcceptParameters>()((value) => db.insertInto("runs").values(newRunValues(value))),
     media: mediaQueries(db),
@@ -99,6 +112,12 @@ function runQueries(db: Kysely<Tables>) {
           tools: value("tools"),
           session_state: value("session_state"),
           metrics: value("metrics"),
+          input_tokens: value("input_tokens"),
+          output_tokens: value("output_tokens"),
+          total_tokens: value("total_tokens"),
+          reasoning_tokens: value("reasoning_tokens"),
+          cache_read_tokens: value("cache_read_tokens"),
+          cache_write_tokens: value("cache_write_tokens"),
           error: value("error"),
           updated_at: value("updated_at"),
           ended_at: value("ended_at"),
@@ -142,6 +161,17 @@ function runQueries(db: Kysely<Tables>) {
           position: value("position"),
           role: value("role"),
           message: value("message"),
+        })
+        .onConflict((conflict) => conflict.doNothing()),
+    ),
+    text: prepare<{ session_id: string; run_id: string; owner: string; text: string }>()((value) =>
+      db
+        .insertInto("session_texts")
+        .values({
+          session_id: value("session_id"),
+          run_id: value("run_id"),
+          owner: value("owner"),
+          text: value("text"),
         })
         .onConflict((conflict) => conflict.doNothing()),
     ),

@@ -14,6 +14,8 @@ export function startCheckpointer(path: string): { stop(): Promise<void> } {
   return {
     stop: () =>
       new Promise((resolve) => {
+        // A process that has nothing else to do would end before the worker did.
+        worker.ref();
         worker.once("exit", () => resolve());
         worker.postMessage("stop");
       }),

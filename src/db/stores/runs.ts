@@ -15,6 +15,7 @@ import type {
 } from "../records.ts";
 import type { MediaStore } from "./media.ts";
 import type { Scope } from "./scope.ts";
+import { giveTexts } from "./session-texts.ts";
 
 /** Rows of a run's log that are read at once. */
 const eventRows = 64;
@@ -45,6 +46,7 @@ export class RunStore {
       !unrestricted && (userId === undefined || (sessionId !== undefined && sessionId !== run.sessionId));
     const session = barred ? undefined : await this.#engine.acceptRun(own);
     if (!session) throw new NotFoundError(`Session ${run.sessionId} not found.`);
+    if (session.adopted) await this.#engine.transaction((db) => giveTexts(db, run.sessionId, own.userId));
     return session;
   }
 
