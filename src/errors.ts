@@ -81,6 +81,12 @@ export class NotFoundError extends AgentOSError {
   readonly status = 404;
 }
 
+/** What was asked for does not fit how things stand: the id is taken, or a run is under way. Nothing was changed. */
+export class ConflictError extends AgentOSError {
+  readonly code = "conflict";
+  readonly status = 409;
+}
+
 /** The path is known, the method is not. */
 export class MethodNotAllowedError extends AgentOSError {
   readonly code = "method_not_allowed";

@@ -16,6 +16,8 @@ const wanted = {
   db: shapes.database,
   tools: shapes.tools,
   addHistoryToContext: shapes.flag,
+  autoNameSessions: shapes.flag,
+  enableSessionSummaries: shapes.flag,
   sessionState: shapes.object,
   outputSchema: shapes.zod,
   metadata: shapes.object,
@@ -27,6 +29,7 @@ const known = [
     "id",
     "model",
     "numHistoryRuns",
+    "historyTokenBudget",
     "retries",
     "retryDelay",
     "toolCallLimit",
@@ -62,6 +65,12 @@ export function defineAgent<TOutput, TState extends JsonObject, TDependencies ex
     tools,
     addHistoryToContext: options.addHistoryToContext ?? false,
     numHistoryRuns: within(id, "numHistoryRuns", options.numHistoryRuns ?? 3, 1, 100),
+    historyTokenBudget:
+      options.historyTokenBudget === undefined
+        ? undefined
+        : within(id, "historyTokenBudget", options.historyTokenBudget, 1, 10_000_000),
+    autoNameSessions: options.autoNameSessions ?? false,
+    enableSessionSummaries: options.enableSessionSummaries ?? false,
     sessionState: options.sessionState ?? {},
     output: options.outputSchema && outputFromZod(`Agent "${id}"`, options.outputSchema),
     retries: within(id, "retries", options.retries ?? 2, 0, 10),

@@ -50,6 +50,15 @@ export interface AgentOptions<
   addHistoryToContext?: boolean;
   /** How many of the last completed runs it is shown: 1 to 100. Default 3. */
   numHistoryRuns?: number;
+  /** Tokens of history that the model is shown, about; earlier runs are left out. Default: no limit but their number. */
+  historyTokenBudget?: number;
+  /** Whether a session gets a short title from its first exchange: one model call after the run. Default false. */
+  autoNameSessions?: boolean;
+  /**
+   * Whether each session has a summary that is brought up to date after every run, and that stands in the prompt: with a
+   * budget, it tells what is left out. Default false.
+   */
+  enableSessionSummaries?: boolean;
   /** What a new session's state is. */
   sessionState?: TState;
   /** A zod object that every answer must fit. The run's content then has its type. */
@@ -77,6 +86,9 @@ export interface AgentDefinition {
   readonly tools: readonly Tool[];
   readonly addHistoryToContext: boolean;
   readonly numHistoryRuns: number;
+  readonly historyTokenBudget: number | undefined;
+  readonly autoNameSessions: boolean;
+  readonly enableSessionSummaries: boolean;
   readonly sessionState: JsonObject;
   readonly output: OutputSchema | undefined;
   readonly retries: number;

@@ -4,6 +4,7 @@ import type { RunEventBody } from "../events/run-events.ts";
 import type { Attachment, ModelMessage } from "../models/model.ts";
 import type { AgentDefinition } from "./definition.ts";
 import type { OutputSchema } from "./output.ts";
+import type { SessionSummary } from "./summary.ts";
 
 /** All that the loop knows of a run. It knows no HTTP and no database. */
 export interface LoopContext {
@@ -17,6 +18,8 @@ export interface LoopContext {
   readonly attachments: readonly Attachment[];
   /** Messages of earlier runs, oldest first. */
   readonly history: readonly ModelMessage[];
+  /** What the session was about so far, where the agent keeps summaries. */
+  readonly summary: SessionSummary | undefined;
   /** Tools read and change it in place. */
   readonly sessionState: JsonObject;
   readonly dependencies: JsonObject;

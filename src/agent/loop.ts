@@ -3,6 +3,7 @@ import type { ModelMessage, ToolDefinition } from "../models/model.ts";
 import type { LoopContext, LoopStep } from "./loop-context.ts";
 import { modelTurn } from "./model-turn.ts";
 import { newMessage, systemPrompt } from "./prompt.ts";
+import { summaryBlock } from "./summary.ts";
 import { runTools } from "./tool-calls.ts";
 
 /** What a run came to. */
@@ -58,7 +59,10 @@ async function opening(context: LoopContext): Promise<ModelMessage[]> {
     sessionState: context.sessionState,
     dependencies: context.dependencies,
   });
-  const system = instructed === undefined ? [] : [newMessage("system", { content: instructed })];
+  const parts = [instructed, context.summary && summaryBlock(context.summary)].filter(
+    (part) => part !== undefined,
+  );
+  const system = parts.length === 0 ? [] : [newMessage("system", { content: parts.join("\n\n") })];
   const user = newMessage("user", { content: context.message, ...context.media });
   context.messages.push(...system, user);
   const { attachments } = context;

@@ -1,4 +1,4 @@
-import type { Kysely } from "kysely";
+import type { Kysely, SelectQueryBuilder } from "kysely";
 import type { PreparedQuery } from "./prepared.ts";
 import type { NewRun, SessionStart } from "./records.ts";
 import type { Tables } from "./schema.ts";
@@ -16,6 +16,11 @@ export interface Engine {
 
   /** Does several things in one transaction: all of it happens, or nothing. */
   transaction<T>(work: (db: Kysely<Tables>) => Promise<T>): Promise<T>;
+
+  /** Locks the rows that a query gives until the transaction ends, where others could change them meanwhile at all. */
+  locked<TTable extends keyof Tables, TRow>(
+    query: SelectQueryBuilder<Tables, TTable, TRow>,
+  ): SelectQueryBuilder<Tables, TTable, TRow>;
 
   /** Makes or adopts the session and writes the run, in one commit; undefined where the session is somebody else's. */
   acceptRun(run: NewRun): Promise<SessionStart | undefined>;

@@ -39,6 +39,12 @@ export interface SessionStart {
   /** Whether it had no owner, and has one now. */
   adopted: boolean;
   state: JsonObject;
+  /** Whether somebody named it: a person, or a model. Else its name is how its first message begins. */
+  named: boolean;
+  /** JSON of its summary. */
+  summary: string | null;
+  /** The `order` of the last run that only the summary tells. */
+  compactedUntil: number | null;
   userId: string | undefined;
 }
 
@@ -113,6 +119,9 @@ export interface StoredEvents {
 
 /** A message of an earlier run with the files that came with it. */
 export interface Attached {
+  runId: string;
+  /** The `order` of its run. */
+  order: number;
   message: Message;
   media: StoredMedia[];
 }

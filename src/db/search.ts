@@ -47,6 +47,15 @@ export function wordsOf(text: string): string[] {
   return [...new Set(words)].slice(0, mostWords);
 }
 
+/**
+ * The words of a text that tell most of what it is about, for a search for any of them. No language is assumed: the
+ * longest ones do, for the shortest stand in nearly every text.
+ */
+export function tellingWords(text: string): string[] {
+  const words = new Set(searchableText(text).toLowerCase().match(/[\p{L}\p{N}]+/gu));
+  return [...words].sort((a, b) => b.length - a.length).slice(0, mostWords);
+}
+
 /** The one word that stands for a user in an index of words. */
 export function ownerWord(userId: string | undefined): string {
   return userId === undefined ? "" : `u${createHash("sha256").update(userId).digest("hex").slice(0, 32)}`;

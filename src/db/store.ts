@@ -4,21 +4,40 @@ import type { Principal } from "./principal.ts";
 import { historyQuery } from "./queries/history.ts";
 import type { Tables } from "./schema.ts";
 import { MediaStore } from "./stores/media.ts";
+import { MemoryStore } from "./stores/memories.ts";
 import { RunStore } from "./stores/runs.ts";
 import { Scope } from "./stores/scope.ts";
+import { SessionNotes } from "./stores/session-notes.ts";
 
 /** What one principal may read and change, by kind. There is one implementation, for both engines. */
 export interface Store {
   readonly runs: RunStore;
   readonly media: MediaStore;
+  readonly memories: MemoryStore;
+  readonly notes: SessionNotes;
 }
 
 /** Makes the handles of a database. Hot queries are built once, here. */
 export function storeFactory(engine: Engine, db: Kysely<Tables>): (principal: Principal) => Store {
   const history = historyQuery(db);
+  const now = risingClock();
   return (principal) => {
     const scope = new Scope(principal);
     const media = new MediaStore(engine, scope);
-    return { runs: new RunStore(engine, history, scope, media), media };
+    return {
+      runs: new RunStore(engine, history, scope, media),
+      media,
+      memories: new MemoryStore(engine, scope, now),
+      notes: new SessionNotes(engine, scope),
+    };
+  };
+}
+
+/** Milliseconds, never the same twice: what is written later also sorts later. */
+function risingClock(): () => number {
+  let last = 0;
+  return () => {
+    last = Math.max(last + 1, Date.now());
+    return last;
   };
 }

@@ -7,6 +7,7 @@ import { docsRoutes } from "./docs.ts";
 import { answerError, fromZod } from "./errors.ts";
 import { openapiRoute } from "./openapi.ts";
 import { agentRoutes } from "./routes/agents.ts";
+import { compactRoute } from "./routes/compact.ts";
 import { mediaRoutes } from "./routes/media.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { systemRoutes } from "./routes/system.ts";
@@ -28,6 +29,7 @@ export function createApp(served: Served): OpenAPIHono {
   agentRoutes(app, served);
   runRoutes(app, served);
   mediaRoutes(app, served);
+  compactRoute(app, served);
   openapiRoute(app, served);
   docsRoutes(app, served);
   app.onError((error, c) => answerError(error, c, served.logger));

@@ -33,7 +33,7 @@ const formLimits = { fields: 100, files: 50, parts: 150, headerPairs: 50 };
  */
 export async function readBody(c: Context, limits: BodyLimits): Promise<ParsedBody> {
   const contentType = c.req.header("content-type") ?? "";
-  const mimeType = contentType.split(";", 1)[0]!.trim().toLowerCase();
+  const mimeType = mimeTypeOf(contentType);
   switch (mimeType) {
     case "application/json":
       return { kind: "json", value: parseJson((await readBytes(c, limits.json)).toString("utf8")) };
@@ -49,6 +49,27 @@ export async function readBody(c: Context, limits: BodyLimits): Promise<ParsedBo
           "Send application/json, multipart/form-data or application/x-www-form-urlencoded.",
       );
   }
+}
+
+/**
+ * Reads the body of an endpoint that takes JSON alone.
+ *
+ * @throws {UnsupportedMediaTypeError} for any other type
+ * @throws {PayloadTooLargeError} over the limit
+ * @throws {InvalidRequestError} when it is broken
+ */
+export async function readJson(c: Context, limits: Pick<BodyLimits, "json">): Promise<unknown> {
+  const mimeType = mimeTypeOf(c.req.header("content-type") ?? "");
+  if (mimeType !== "application/json") {
+    throw new UnsupportedMediaTypeError(
+      `The content type ${mimeType === "" ? "is missing" : `"${mimeType}" is not taken here`}. Send application/json.`,
+    );
+  }
+  return parseJson((await readBytes(c, limits.json)).toString("utf8"));
+}
+
+function mimeTypeOf(contentType: string): string {
+  return contentType.split(";", 1)[0]!.trim().toLowerCase();
 }
 
 async function readBytes(c: Context, limit: number): Promise<Buffer> {

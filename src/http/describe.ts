@@ -7,6 +7,7 @@ type Responses = Parameters<typeof createRoute>[0]["responses"];
 const errors = {
   400: "The request makes no sense as it is.",
   404: "Not there, or not for this caller.",
+  409: "It does not fit how things stand: the id is taken, or a run is under way.",
   413: "The body is larger than the limit.",
   415: "The body is of a type that is not taken.",
   422: "A field is wrong; `detail` names it.",

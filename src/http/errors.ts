@@ -51,11 +51,17 @@ function ofCustomRoute(error: HTTPException, c: Context): Response {
   return c.json({ detail: error.message, request_id: requestId }, error.status);
 }
 
-/** A zod error as the wire's 422: one entry a fault, each with the place and the input. */
+/**
+ * A zod error as the wire's 422: one entry a fault, each with the place and the input.
+ *
+ * @param ofMissing - what stands as the input of a field that is missing: the object that lacks it, as JSON bodies of the
+ *   original have it, or null, as its forms have it
+ */
 export function fromZod(
   error: z.ZodError,
   part: "body" | "query" | "path",
   input: unknown,
+  ofMissing: "null" | "object" = "null",
 ): InvalidRequestError {
   const details = error.issues.flatMap((issue): ErrorDetail[] => {
     const path = issue.path.map((step) => (typeof step === "symbol" ? String(step) : step));
@@ -69,7 +75,8 @@ export function fromZod(
     }
     const given = valueAt(input, path);
     if (given === undefined) {
-      return [{ type: "missing", loc: [part, ...path], msg: "Field required", input: null }];
+      const lacking = ofMissing === "null" ? null : valueAt(input, path.slice(0, -1));
+      return [{ type: "missing", loc: [part, ...path], msg: "Field required", input: lacking }];
     }
     return [{ type: issue.code, loc: [part, ...path], msg: issue.message, input: given }];
   });

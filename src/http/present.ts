@@ -11,10 +11,12 @@ export function wireStatus(status: RunStatus, { agnoCompat }: Pick<Served, "agno
 
 /** A run as `POST …/runs` and `GET …/runs/{run_id}` answer it. */
 export function presentRun(run: Run, served: Served, principal: Principal): JsonObject {
+  // A run that was read from the database names its agent by id only.
+  const agentName = run.agent_name ?? served.agents.get(run.agent_id)?.name;
   return {
     run_id: run.run_id,
     agent_id: run.agent_id,
-    ...(run.agent_name === undefined ? {} : { agent_name: run.agent_name }),
+    ...(agentName === undefined ? {} : { agent_name: agentName }),
     session_id: run.session_id,
     ...(run.user_id === undefined ? {} : { user_id: run.user_id }),
     status: wireStatus(run.status, served),

@@ -164,9 +164,9 @@ function attachmentOf(file: UploadedFile): Attachment {
     });
   }
   const filename = [...(file.filename.split(/[\\/]/).at(-1) ?? "")]
-    .filter((c) => c >= " " && c !== "\u007f")
-    .join("")
-    .slice(0, 255);
+    .filter((c) => c >= " " && c !== "\u007f" && c.isWellFormed())
+    .slice(0, 255)
+    .join("");
   const given = file.mimeType.toLowerCase();
   const mime_type =
     given === "" || given === "application/octet-stream" ? mimeTypes[extname(filename).toLowerCase()] : given;

@@ -4,8 +4,9 @@ import type { LoopContext } from "../agent/loop-context.ts";
 import type { Runner, RunRequest } from "../agent/runner.ts";
 import type { Database } from "../db/database.ts";
 import { openPrincipal, type Principal } from "../db/principal.ts";
-import type { Attached, SessionStart } from "../db/records.ts";
+import type { SessionStart } from "../db/records.ts";
 import { stateChange } from "../db/session-state.ts";
+import type { Store } from "../db/store.ts";
 import {
   AgentOSError,
   RunCancelledError,
@@ -16,10 +17,12 @@ import {
 import { newId } from "../events/ids.ts";
 import type { JsonObject } from "../events/json.ts";
 import type { TerminalEventBody } from "../events/run-events.ts";
-import type { ModelMessage } from "../models/model.ts";
+import { AfterRun } from "./after-run.ts";
 import { LiveRun } from "./live-run.ts";
 import { defaultLogWriterOptions, LogWriter, type LogWriterOptions } from "./log-writer.ts";
-import { attachmentOf, mediaOf } from "./media.ts";
+import { mediaOf } from "./media.ts";
+import { prepare, stateOf } from "./prepare.ts";
+import { keepUp } from "./session-upkeep.ts";
 
 /** What a runner needs. */
 export interface RunnerOptions {
@@ -38,11 +41,15 @@ export class DurableRunner implements Runner {
   readonly #writer: LogWriter;
   readonly #nodeId = newId();
   readonly #live = new Map<string, LiveRun>();
+  readonly #afterRun: AfterRun;
+  /** Runs that are being accepted. */
+  #accepting = 0;
   #draining = false;
 
   constructor(options: RunnerOptions) {
     this.#db = options.db;
     this.#logger = options.logger;
+    this.#afterRun = new AfterRun(options.logger);
     this.#writer = new LogWriter(options.db, { ...defaultLogWriterOptions, ...options.logWriter });
   }
 
@@ -59,7 +66,16 @@ export class DurableRunner implements Runner {
    * @throws {UnavailableError} when the server stops or the database is away
    */
   async start(request: RunRequest, principal: Principal = openPrincipal): Promise<LiveRun> {
-    this.#refuseWhileDraining();
+    if (this.#draining) throw new UnavailableError("The server is stopping. Try again.");
+    this.#accepting++;
+    try {
+      return await this.#accept(request, principal);
+    } finally {
+      this.#accepting--;
+    }
+  }
+
+  async #accept(request: RunRequest, principal: Principal): Promise<LiveRun> {
     await this.#db.open();
     const { agent } = request;
     const store = this.#db.storeFor(principal);
@@ -100,13 +116,7 @@ export class DurableRunner implements Runner {
       this.#writer,
     );
     this.#live.set(runId, run);
-    void this.#see(run, request, session, {
-      history: () =>
-        agent.addHistoryToContext
-          ? store.runs.history({ sessionId, agentId: agent.id, runs: agent.numHistoryRuns })
-          : [],
-      media: media.references,
-    });
+    void this.#see(run, request, session, store);
     return run;
   }
 
@@ -125,52 +135,25 @@ export class DurableRunner implements Runner {
     const timer = setTimeout(() => {
       for (const run of this.#live.values()) run.abort(new ServerStoppedError());
     }, limit);
-    while (this.#live.size > 0) {
+    while (this.#live.size > 0 || this.#accepting > 0) {
       await Promise.allSettled([...this.#live.values()].map((run) => run.ended()));
+      await new Promise((resolve) => setImmediate(resolve));
     }
     clearTimeout(timer);
-  }
-
-  #refuseWhileDraining(): void {
-    if (this.#draining) throw new UnavailableError("The server is stopping. Try again.");
+    await this.#afterRun.settled();
   }
 
   /** Sees a run from its start to its end. Never rejects: a run's failure is its own business. */
-  async #see(
-    run: LiveRun,
-    request: RunRequest,
-    session: SessionStart,
-    parts: { history: () => Promise<Attached[]> | Attached[]; media: LoopContext["media"] },
-  ): Promise<void> {
+  async #see(run: LiveRun, request: RunRequest, session: SessionStart, store: Store): Promise<void> {
     const { agent } = request;
     const release = limits(run, request);
-    const state: JsonObject = structuredClone({
-      ...agent.sessionState,
-      ...session.state,
-      ...request.sessionState,
-    });
+    const state = stateOf(request, session);
     let end: TerminalEventBody;
     try {
-      const result = await this.#drive(run, {
-        agent,
-        runId: run.runId,
-        sessionId: run.sessionId,
-        userId: run.identity.userId,
-        message: request.message,
-        media: parts.media,
-        attachments: request.attachments ?? [],
-        history: (await parts.history()).map(fromHistory),
-        sessionState: state,
-        dependencies: request.dependencies ?? {},
-        metadata: run.identity.metadata,
-        output: request.output ?? agent.output,
-        stream: request.stream,
-        signal: run.signal,
-        messages: run.messages,
-      });
+      const result = await this.#drive(run, await prepare(run, request, session, state, store));
       end = { event: "RunCompleted", ...result, ...tail(run, state) };
     } catch (error) {
-      end = this.#failed(run, error, state);
+      end = this.#failed(run, error, isJson(state) ? state : session.state);
     }
     release();
     try {
@@ -185,6 +168,7 @@ export class DurableRunner implements Runner {
         },
         "run ended",
       );
+      if (end.event === "RunCompleted") keepUp(this.#afterRun, { agent, run: run.toRun(), session, store });
     } catch (error) {
       this.#notStored(run, error);
     } finally {
@@ -271,15 +255,20 @@ function limits(run: LiveRun, { agent, signal }: RunRequest): () => void {
   };
 }
 
+/** Whether a state can be stored: a tool may have put anything into it. */
+function isJson(state: JsonObject): boolean {
+  try {
+    JSON.stringify(state);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** What every last event carries. The state is taken as JSON, which is what is stored of it. */
 function tail(run: LiveRun, state: JsonObject): Pick<TerminalEventBody, "session_state" | "metrics"> {
   return {
     session_state: JSON.parse(JSON.stringify(state)) as JsonObject,
     metrics: { ...run.fold.metrics, ...run.timing() },
   };
-}
-
-function fromHistory({ message, media }: Attached): ModelMessage {
-  const said: ModelMessage = { ...message, from_history: true };
-  return media.length > 0 ? { ...said, attachments: media.map(attachmentOf) } : said;
 }

@@ -161,7 +161,7 @@ describe("without a server", () => {
       stdout: expect.stringMatching(/You said: Tell me a story\n\(\d+ tokens\)\n$/),
     });
     const endless = await startProgram("examples/stream-in-process.ts", withModel(), [
-      "[[tokens=1000000]] [[delay=5]]",
+      "[[tokens=10000]] [[delay=5]]",
     ]);
     await endless.prints(/word0/);
     endless.signal("SIGINT");

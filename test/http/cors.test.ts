@@ -34,7 +34,9 @@ describe("without options", () => {
 
 test("a page of a listed origin may read answers, and then pages of this machine may not", async () => {
   server = await startServer({ os: { corsOrigins: ["https://app.acme.com"] } });
-  expect(allowed(await fetch(`${server.url}/agents`, from("https://app.acme.com")))).toBe("https://app.acme.com");
+  expect(allowed(await fetch(`${server.url}/agents`, from("https://app.acme.com")))).toBe(
+    "https://app.acme.com",
+  );
   expect(allowed(await fetch(`${server.url}/agents`, from("http://localhost:3000")))).toBe(null);
 });
 
@@ -100,5 +102,7 @@ test("a preflight says what a page may send", async () => {
 
 test("answers that differ by origin say so to caches", async () => {
   server = await startServer();
-  expect((await fetch(`${server.url}/agents`, from("http://localhost:3000"))).headers.get("vary")).toContain("Origin");
+  expect((await fetch(`${server.url}/agents`, from("http://localhost:3000"))).headers.get("vary")).toContain(
+    "Origin",
+  );
 });

@@ -26,7 +26,10 @@ test("a route can run an agent", async () => {
     return c.json({ ok: true, response: run.content });
   });
   const answer = await get("/webhooks/stripe", { method: "POST", body: '{"type":"paid"}' });
-  expect(await answer.json()).toMatchObject({ ok: true, response: expect.stringContaining('{"type":"paid"}') });
+  expect(await answer.json()).toMatchObject({
+    ok: true,
+    response: expect.stringContaining('{"type":"paid"}'),
+  });
 });
 
 test("a route that throws is 500, and what it threw stays in the server", async () => {

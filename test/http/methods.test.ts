@@ -28,14 +28,19 @@ const routes: Record<string, string[]> = {
 };
 
 /** Sends what `fetch` would not. */
-function send(method: string, path: string): Promise<{ status: number; allow: string | undefined; body: string }> {
+function send(
+  method: string,
+  path: string,
+): Promise<{ status: number; allow: string | undefined; body: string }> {
   return new Promise((resolve, reject) => {
     const outgoing = request(server.url + path, { method }, (response) => {
       let body = "";
       response.on("data", (chunk) => {
         body += chunk;
       });
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, allow: response.headers.allow, body }));
+      response.on("end", () =>
+        resolve({ status: response.statusCode ?? 0, allow: response.headers.allow, body }),
+      );
     });
     outgoing.once("error", reject);
     outgoing.end();
@@ -43,7 +48,9 @@ function send(method: string, path: string): Promise<{ status: number; allow: st
 }
 
 describe.each(Object.entries(routes))("%s", (path, allowed) => {
-  const others = ["GET", "POST", "PUT", "PATCH", "DELETE", "PROPFIND", "TRACE"].filter((m) => !allowed.includes(m));
+  const others = ["GET", "POST", "PUT", "PATCH", "DELETE", "PROPFIND", "TRACE"].filter(
+    (m) => !allowed.includes(m),
+  );
 
   test.each(others)("%s is 405 and Allow names what is taken", async (method) => {
     const { status, allow, body } = await send(method, path);
@@ -58,14 +65,19 @@ describe.each(Object.entries(routes))("%s", (path, allowed) => {
   });
 });
 
-test.each(["/nothing", "/agents/copilot/nothing", "/agents/copilot/runs/r/nothing", "//", "/%", "/%E0%A4%A", "/a?%"])(
-  "GET %s is 404 in the shape of every error",
-  async (path) => {
-    const { status, body } = await send("GET", path);
-    expect(status).toBe(404);
-    expect(JSON.parse(body)).toMatchObject({ detail: expect.any(String), request_id: expect.any(String) });
-  },
-);
+test.each([
+  "/nothing",
+  "/agents/copilot/nothing",
+  "/agents/copilot/runs/r/nothing",
+  "//",
+  "/%",
+  "/%E0%A4%A",
+  "/a?%",
+])("GET %s is 404 in the shape of every error", async (path) => {
+  const { status, body } = await send("GET", path);
+  expect(status).toBe(404);
+  expect(JSON.parse(body)).toMatchObject({ detail: expect.any(String), request_id: expect.any(String) });
+});
 
 test("a GET may carry a JSON content type and no body", async () => {
   const answer = await fetch(`${server.url}/agents`, { headers: { "content-type": "application/json" } });

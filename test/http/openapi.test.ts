@@ -28,7 +28,11 @@ afterAll(() => server.close());
 
 function operations(): [string, string, Operation][] {
   return Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]): [string, string, Operation] => [path, method, operation]),
+    Object.entries(methods).map(([method, operation]): [string, string, Operation] => [
+      path,
+      method,
+      operation,
+    ]),
   );
 }
 
@@ -40,7 +44,9 @@ test("the document is of version 3.1 and names the server", () => {
 test("every route of the server is in it", () => {
   const served = server.os
     .getApp()
-    .routes.filter(({ method, path }) => method !== "ALL" && !path.startsWith("/docs") && path !== "/openapi.json")
+    .routes.filter(
+      ({ method, path }) => method !== "ALL" && !path.startsWith("/docs") && path !== "/openapi.json",
+    )
     .map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, "{$1}")}`);
   const documented = operations().map(([path, method]) => `${method.toUpperCase()} ${path}`);
   expect(documented.toSorted()).toEqual([...new Set(served)].toSorted());
@@ -100,7 +106,10 @@ test("the body of a run is described for each of its three types, with an exampl
 
 test("what a run answers fits the schema that describes it", async () => {
   const run = await (await server.run({ message: "hi", stream: false })).json();
-  const schema = document.components.schemas["Run"] as { required: string[]; properties: Record<string, object> };
+  const schema = document.components.schemas["Run"] as {
+    required: string[];
+    properties: Record<string, object>;
+  };
   expect(Object.keys(run)).toEqual(expect.arrayContaining(schema.required));
   expect(Object.keys(schema.properties)).toEqual(expect.arrayContaining(Object.keys(run)));
   expect(z.fromJSONSchema(inlined(schema)).safeParse(run).error).toBeUndefined();
@@ -122,7 +131,9 @@ test("a custom route that has a schema is in it as well", async () => {
 function inlined(schema: object): Parameters<typeof z.fromJSONSchema>[0] {
   const text = JSON.stringify(schema, (_, value: unknown) => {
     const ref = (value as { $ref?: string } | null)?.$ref;
-    return ref ? JSON.parse(JSON.stringify(inlined(document.components.schemas[ref.split("/").at(-1)!]!))) : value;
+    return ref
+      ? JSON.parse(JSON.stringify(inlined(document.components.schemas[ref.split("/").at(-1)!]!)))
+      : value;
   });
   return JSON.parse(text);
 }

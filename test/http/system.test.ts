@@ -70,7 +70,13 @@ describe.each(engines)("on $name", (engine) => {
   test("agents are listed and found", async () => {
     const agents = await get("/agents");
     expect(agents).toMatchObject([
-      { id: "copilot", name: "Copilot", description: "Helps.", model: { model: "gpt-5.5" }, tools: { tools: [] } },
+      {
+        id: "copilot",
+        name: "Copilot",
+        description: "Helps.",
+        model: { model: "gpt-5.5" },
+        tools: { tools: [] },
+      },
     ]);
     expect(await get("/agents/copilot")).toEqual(agents[0]);
     expect(await get("/teams")).toEqual([]);

@@ -24,7 +24,9 @@ describe.each(engines)("on $name", (engine) => {
   beforeAll(async () => {
     server = await startServer({
       db: engine.connect(await engine.createLocation()),
-      agent: { instructions: ({ dependencies, sessionState }) => JSON.stringify({ dependencies, sessionState }) },
+      agent: {
+        instructions: ({ dependencies, sessionState }) => JSON.stringify({ dependencies, sessionState }),
+      },
     });
   });
   afterAll(() => server.close());
@@ -34,7 +36,10 @@ describe.each(engines)("on $name", (engine) => {
 
   const bodies: [string, () => Promise<Response>][] = [
     ["JSON", () => server.run(fields)],
-    ["JSON in another case", () => post(JSON.stringify(fields), { "content-type": "Application/JSON; Charset=UTF-8" })],
+    [
+      "JSON in another case",
+      () => post(JSON.stringify(fields), { "content-type": "Application/JSON; Charset=UTF-8" }),
+    ],
     ["urlencoded", () => post(new URLSearchParams(texts))],
     [
       "multipart",
@@ -71,7 +76,11 @@ describe.each(engines)("on $name", (engine) => {
   });
 
   test("a run is streamed unless it is asked not to be", async () => {
-    for (const body of [{ message: "hi" }, { message: "hi", stream: true }, { message: "hi", stream: null }]) {
+    for (const body of [
+      { message: "hi" },
+      { message: "hi", stream: true },
+      { message: "hi", stream: null },
+    ]) {
       const answer = await server.run(body);
       expect(answer.headers.get("content-type")).toContain("text/event-stream");
       await answer.text();
@@ -89,7 +98,13 @@ describe.each(engines)("on $name", (engine) => {
   });
 
   test("an empty user is none", async () => {
-    const form = new URLSearchParams({ message: "hi", stream: "false", user_id: "", session_state: "", metadata: "" });
+    const form = new URLSearchParams({
+      message: "hi",
+      stream: "false",
+      user_id: "",
+      session_state: "",
+      metadata: "",
+    });
     const answer = await post(form);
     expect(answer.status).toBe(200);
     expect(await answer.json()).not.toHaveProperty("user_id");
@@ -104,7 +119,12 @@ describe.each(engines)("on $name", (engine) => {
     ["300,000 characters", "x".repeat(300_000)],
   ])("a message with %s is kept and read again as it was", async (_, message) => {
     const run = await (
-      await server.run({ message, stream: false, metadata: { [message.slice(0, 50)]: message }, session_state: { message } })
+      await server.run({
+        message,
+        stream: false,
+        metadata: { [message.slice(0, 50)]: message },
+        session_state: { message },
+      })
     ).json();
     expect(run.status).toBe("completed");
     expect(run.input.input_content).toBe(message);
@@ -114,7 +134,9 @@ describe.each(engines)("on $name", (engine) => {
 
   test("ids of any readable characters are kept", async () => {
     for (const id of ["a/b?c#d%20", "ünïcödé 名前", "👩‍👩‍👧", "x".repeat(255), "__proto__", "' OR 1=1 --"]) {
-      const run = await (await server.run({ message: "hi", session_id: id, user_id: id, stream: false })).json();
+      const run = await (
+        await server.run({ message: "hi", session_id: id, user_id: id, stream: false })
+      ).json();
       expect(run).toMatchObject({ session_id: id, user_id: id });
       const query = new URLSearchParams({ session_id: id, user_id: id });
       const listed = await (await fetch(`${server.url}/agents/copilot/runs?${query}`)).json();

@@ -9,7 +9,10 @@ describe.each(engines)("on $name", (engine) => {
   let server: TestServer;
 
   beforeAll(async () => {
-    server = await startServer({ db: engine.connect(await engine.createLocation()), agent: { tools: [add] } });
+    server = await startServer({
+      db: engine.connect(await engine.createLocation()),
+      agent: { tools: [add] },
+    });
   });
   afterAll(() => server.close());
 
@@ -17,39 +20,48 @@ describe.each(engines)("on $name", (engine) => {
   async function ended(session: string): Promise<{ status: string; content: string }[]> {
     while (true) {
       const runs = await (await fetch(`${server.url}/agents/copilot/runs?session_id=${session}`)).json();
-      if (runs.length > 0 && runs.every(({ status }: { status: string }) => status !== "running")) return runs;
+      if (runs.length > 0 && runs.every(({ status }: { status: string }) => status !== "running"))
+        return runs;
     }
   }
 
   const slow = '[[tool=add {"a":1,"b":2}]] [[delay=2]] [[tokens=100]]';
 
-  test.each(["RunStarted", "ToolCallStarted", "ToolCallCompleted", "word0 ", "word50 ", "RunContentCompleted", "RunCompleted"])(
-    "a run goes on when its reader hangs up at %s",
-    async (moment) => {
-      const session = `gone-${moment.trim()}`;
-      const gone = new AbortController();
-      const response = await fetch(`${server.url}/agents/copilot/runs`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({ message: slow, session_id: session }),
-        signal: gone.signal,
-      });
-      await readUntil(response.body!.getReader(), moment);
-      gone.abort();
-      const [run] = await ended(session);
-      expect(run?.status).toBe("completed");
-      expect(run?.content.endsWith("word99 ")).toBe(true);
-      expect((await fetch(`${server.url}/health`)).status).toBe(200);
+  test.each([
+    "RunStarted",
+    "ToolCallStarted",
+    "ToolCallCompleted",
+    "word0 ",
+    "word50 ",
+    "RunContentCompleted",
+    "RunCompleted",
+  ])("a run goes on when its reader hangs up at %s", async (moment) => {
+    const session = `gone-${moment.trim()}`;
+    const gone = new AbortController();
+    const response = await fetch(`${server.url}/agents/copilot/runs`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ message: slow, session_id: session }),
+      signal: gone.signal,
+    });
+    await readUntil(response.body!.getReader(), moment);
+    gone.abort();
+    const [run] = await ended(session);
+    expect(run?.status).toBe("completed");
+    expect(run?.content.endsWith("word99 ")).toBe(true);
+    expect((await fetch(`${server.url}/health`)).status).toBe(200);
+  });
+
+  test.each([true, false])(
+    "a run goes on when its caller hangs up before any answer (stream %s)",
+    async (stream) => {
+      const session = `before-${stream}`;
+      const socket = await rawRun({ message: "[[tokens=50]] [[delay=2]]", session_id: session, stream });
+      await accepted(session);
+      socket.destroy();
+      expect((await ended(session))[0]?.status).toBe("completed");
     },
   );
-
-  test.each([true, false])("a run goes on when its caller hangs up before any answer (stream %s)", async (stream) => {
-    const session = `before-${stream}`;
-    const socket = await rawRun({ message: "[[tokens=50]] [[delay=2]]", session_id: session, stream });
-    await accepted(session);
-    socket.destroy();
-    expect((await ended(session))[0]?.status).toBe("completed");
-  });
 
   test("a caller that hangs up in the middle of its body does no harm", async () => {
     for (let i = 0; i < 20; i++) {

@@ -32,8 +32,7 @@ describe.each(engines)("on $name", (engine) => {
   });
   afterAll(() => server.close());
 
-  const stored = async (runId: string) =>
-    (await fetch(`${server.url}/agents/copilot/runs/${runId}`)).json();
+  const stored = async (runId: string) => (await fetch(`${server.url}/agents/copilot/runs/${runId}`)).json();
 
   test.each(Object.entries(kinds))(
     "the fold of the events is the stored run, and not streaming answers the same: %s",
@@ -52,14 +51,22 @@ describe.each(engines)("on $name", (engine) => {
     },
   );
 
-  test.each(Object.entries(kinds))("events are numbered without gaps, and each frame has its number: %s", async (_, message) => {
-    const frames = await readFrames(await server.run({ message }));
-    expect(frames.map(({ id }) => id)).toEqual(frames.map((_, i) => String(i)));
-    for (const [i, { event, data }] of frames.entries()) {
-      expect(data).toMatchObject({ event_index: i, event, agent_id: "copilot", run_id: frames[0]!.data.run_id });
-      expect(data.created_at).toEqual(expect.any(Number));
-    }
-  });
+  test.each(Object.entries(kinds))(
+    "events are numbered without gaps, and each frame has its number: %s",
+    async (_, message) => {
+      const frames = await readFrames(await server.run({ message }));
+      expect(frames.map(({ id }) => id)).toEqual(frames.map((_, i) => String(i)));
+      for (const [i, { event, data }] of frames.entries()) {
+        expect(data).toMatchObject({
+          event_index: i,
+          event,
+          agent_id: "copilot",
+          run_id: frames[0]!.data.run_id,
+        });
+        expect(data.created_at).toEqual(expect.any(Number));
+      }
+    },
+  );
 
   test("the events of an answer come in their order", async () => {
     const events = await readEvents(await server.run({ message: kinds.reasoning }));
@@ -96,7 +103,10 @@ describe.each(engines)("on $name", (engine) => {
   test("a run that fails ends with RunError, which says why", async () => {
     const events = await readEvents(await server.run({ message: kinds["a model that fails"] }));
     expect(outline(events)).toEqual(["RunStarted", "ModelRequestStarted", "RunError"]);
-    expect(events.at(-1)).toMatchObject({ content: expect.stringContaining("400"), error_type: "model_error" });
+    expect(events.at(-1)).toMatchObject({
+      content: expect.stringContaining("400"),
+      error_type: "model_error",
+    });
   });
 
   test("text comes through a stream as it is, line breaks and all", async () => {
@@ -110,12 +120,27 @@ describe.each(engines)("on $name", (engine) => {
 
 /** What does not differ between two runs of the same message. */
 function comparable(run: Record<string, unknown>): unknown {
-  const { status, content, content_type, reasoning_content, error_type, model, model_provider, tools, messages, metrics } =
-    run as Record<string, { [key: string]: unknown }[]> & { metrics: object };
+  const {
+    status,
+    content,
+    content_type,
+    reasoning_content,
+    error_type,
+    model,
+    model_provider,
+    tools,
+    messages,
+    metrics,
+  } = run as Record<string, { [key: string]: unknown }[]> & { metrics: object };
   const { duration: _, time_to_first_token: __, ...tokens } = metrics as Record<string, unknown>;
   return {
     ...{ status, content, content_type, reasoning_content, error_type, model, model_provider, tokens },
-    tools: tools?.map(({ tool_name, tool_args, tool_call_error, result }) => ({ tool_name, tool_args, tool_call_error, result })),
+    tools: tools?.map(({ tool_name, tool_args, tool_call_error, result }) => ({
+      tool_name,
+      tool_args,
+      tool_call_error,
+      result,
+    })),
     messages: messages?.map(({ role, content }) => ({ role, content })),
   };
 }

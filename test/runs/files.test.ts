@@ -24,9 +24,13 @@ describe.each(engines)("on $name", (engine) => {
   });
   afterAll(() => server.close());
 
-  function send(files: [bytes: Uint8Array<ArrayBuffer>, name: string, type: string][], fields: object = {}): Promise<Response> {
+  function send(
+    files: [bytes: Uint8Array<ArrayBuffer>, name: string, type: string][],
+    fields: object = {},
+  ): Promise<Response> {
     const form = new FormData();
-    for (const [name, value] of Object.entries({ message: "look", stream: "false", ...fields })) form.set(name, value);
+    for (const [name, value] of Object.entries({ message: "look", stream: "false", ...fields }))
+      form.set(name, value);
     for (const [bytes, name, type] of files) form.append("files", new Blob([bytes], { type }), name);
     return fetch(`${server.url}/agents/copilot/runs`, { method: "POST", body: form });
   }
@@ -34,16 +38,25 @@ describe.each(engines)("on $name", (engine) => {
   const bytesAt = async (url: string) => Buffer.from(await (await fetch(server.url + url)).arrayBuffer());
   const random = (size: number) => new Uint8Array(randomBytes(size));
 
-  test.each(kinds)("of %s, %s reaches the model and comes back byte for byte", async (list, name, type, part) => {
-    const bytes = random(10_000);
-    const run = await (await send([[bytes, name, type]])).json();
-    const [reference] = run.input[list];
-    expect(reference).toMatchObject({ filename: name, mime_type: type, size: 10_000, format: name.split(".")[1] });
-    expect(await bytesAt(reference.url)).toEqual(Buffer.from(bytes));
-    const { content } = (server.model.requests.at(-1)?.body["input"] as { content: { type: string }[] }[])[0]!;
-    expect(content.map((piece) => piece.type)).toEqual(["input_text", part]);
-    expect(JSON.stringify(content)).toContain(Buffer.from(bytes).toString("base64"));
-  });
+  test.each(kinds)(
+    "of %s, %s reaches the model and comes back byte for byte",
+    async (list, name, type, part) => {
+      const bytes = random(10_000);
+      const run = await (await send([[bytes, name, type]])).json();
+      const [reference] = run.input[list];
+      expect(reference).toMatchObject({
+        filename: name,
+        mime_type: type,
+        size: 10_000,
+        format: name.split(".")[1],
+      });
+      expect(await bytesAt(reference.url)).toEqual(Buffer.from(bytes));
+      const asked = server.model.requests.at(-1)?.body["input"] as { content: { type: string }[] }[];
+      const content = asked[0]?.content ?? [];
+      expect(content.map((piece) => piece.type)).toEqual(["input_text", part]);
+      expect(JSON.stringify(content)).toContain(Buffer.from(bytes).toString("base64"));
+    },
+  );
 
   test("answers name files and leave their bytes out", async () => {
     const bytes = random(3000);
@@ -56,7 +69,13 @@ describe.each(engines)("on $name", (engine) => {
     const before = await countRows(engine, location);
     const bytes = random(5000);
     for (const user_id of ["ada", "eve"]) {
-      const answer = await send([[bytes, `${user_id}.png`, "image/png"], [bytes, "again.txt", "text/plain"]], { user_id });
+      const answer = await send(
+        [
+          [bytes, `${user_id}.png`, "image/png"],
+          [bytes, "again.txt", "text/plain"],
+        ],
+        { user_id },
+      );
       expect(answer.status).toBe(200);
     }
     const after = await countRows(engine, location);
@@ -67,7 +86,10 @@ describe.each(engines)("on $name", (engine) => {
     const [one, two] = [random(2000), random(2000)];
     const answers = await Promise.all(
       Array.from({ length: 16 }, (_, i) => {
-        const files: [Uint8Array<ArrayBuffer>, string, string][] = [[one, "a.png", "image/png"], [two, "b.png", "image/png"]];
+        const files: [Uint8Array<ArrayBuffer>, string, string][] = [
+          [one, "a.png", "image/png"],
+          [two, "b.png", "image/png"],
+        ];
         return send(i % 2 ? files : files.toReversed());
       }),
     );

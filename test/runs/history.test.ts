@@ -70,7 +70,8 @@ describe.each(engines)("on $name", (engine) => {
 
   test("files of earlier runs are shown again", async () => {
     const form = new FormData();
-    for (const [name, value] of Object.entries({ message: "look", session_id: "files", stream: "false" })) form.set(name, value);
+    for (const [name, value] of Object.entries({ message: "look", session_id: "files", stream: "false" }))
+      form.set(name, value);
     form.append("files", new Blob([new Uint8Array([137, 80, 78, 71])], { type: "image/png" }), "a.png");
     form.append("files", new Blob(["%PDF"], { type: "application/pdf" }), "b.pdf");
     await fetch(`${server.url}/agents/copilot/runs`, { method: "POST", body: form });

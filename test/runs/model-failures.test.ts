@@ -21,20 +21,27 @@ describe.each(engines)("on $name", (engine) => {
   const requests = (message: string) =>
     server.model.requests.filter(({ body }) => JSON.stringify(body).includes(JSON.stringify(message))).length;
 
-  test.each([429, 500, 503])("a model that answers %i twice and then well gives an answer", async (status) => {
-    for (const stream of [false, true]) {
-      const message = `stream ${stream} [[errors=2:${status}]]`;
-      const answer = await server.run({ message, stream });
-      expect(await answer.text()).toContain("You said");
-      expect(requests(message)).toBe(3);
-    }
-  });
+  test.each([429, 500, 503])(
+    "a model that answers %i twice and then well gives an answer",
+    async (status) => {
+      for (const stream of [false, true]) {
+        const message = `stream ${stream} [[errors=2:${status}]]`;
+        const answer = await server.run({ message, stream });
+        expect(await answer.text()).toContain("You said");
+        expect(requests(message)).toBe(3);
+      }
+    },
+  );
 
   test("a model that keeps failing ends the run as error, and the run says what happened", async () => {
     const answer = await server.run({ message: "[[error=503]]", stream: false });
     expect(answer.status).toBe(200);
     const failed = await answer.json();
-    expect(failed).toMatchObject({ status: "error", error_type: "model_error", content: expect.stringContaining("503") });
+    expect(failed).toMatchObject({
+      status: "error",
+      error_type: "model_error",
+      content: expect.stringContaining("503"),
+    });
     expect(requests("[[error=503]]")).toBe(3);
     expect(await (await fetch(`${server.url}/agents/copilot/runs/${failed.run_id}`)).json()).toMatchObject({
       status: "error",
@@ -77,7 +84,11 @@ describe.each(engines)("on $name", (engine) => {
 
   test("a run that takes longer than its limit ends as error, streamed or not", async () => {
     const failed = await run("[[ttft=60000]]");
-    expect(failed).toMatchObject({ status: "error", error_type: "run_timeout", content: expect.stringContaining("2 s") });
+    expect(failed).toMatchObject({
+      status: "error",
+      error_type: "run_timeout",
+      content: expect.stringContaining("2 s"),
+    });
     const events = await readEvents(await server.run({ message: "[[delay=100]] [[tokens=1000]]" }));
     expect(outline(events)).toEqual(["RunStarted", "ModelRequestStarted", "RunContent", "RunError"]);
   });
@@ -92,7 +103,11 @@ describe.each(engines)("on $name", (engine) => {
   test("an answer that fits the output schema is an object, named for the schema", async () => {
     const message = '[[say={"city":"Rome","degrees":31}]]';
     const object = { city: "Rome", degrees: 31 };
-    expect(await run(message, { output_schema })).toMatchObject({ status: "completed", content: object, content_type: "Weather" });
+    expect(await run(message, { output_schema })).toMatchObject({
+      status: "completed",
+      content: object,
+      content_type: "Weather",
+    });
     const events = await readEvents(await server.run({ message, output_schema }));
     expect(events.at(-1)).toMatchObject({ event: "RunCompleted", content: object, content_type: "Weather" });
   });
@@ -103,7 +118,11 @@ describe.each(engines)("on $name", (engine) => {
     ["has a wrong type", '[[say={"city":"Rome","degrees":"hot"}]]'],
   ])("an answer that %s ends the run as error", async (_, message) => {
     const failed = await run(message, { output_schema });
-    expect(failed).toMatchObject({ status: "error", error_type: "output_schema_error", content: expect.stringContaining("schema") });
+    expect(failed).toMatchObject({
+      status: "error",
+      error_type: "output_schema_error",
+      content: expect.stringContaining("schema"),
+    });
   });
 
   test("an agent's own output schema holds over HTTP", async () => {

@@ -11,7 +11,10 @@ describe.each(engines)("on $name", (engine) => {
     const location = await engine.createLocation();
     server = await startServer({ db: engine.connect(location), agent: { name: "Copilot", retries: 0 } });
     for (let i = 0; i < 5; i++) await run(`m${i}${i === 2 ? " [[error=400]]" : ""}`);
-    shouting = await startServer({ db: engine.connect(await engine.createLocation()), os: { agnoCompat: true } });
+    shouting = await startServer({
+      db: engine.connect(await engine.createLocation()),
+      os: { agnoCompat: true },
+    });
   });
   afterAll(() => Promise.all([server.close(), shouting.close()]));
 
@@ -90,7 +93,9 @@ describe.each(engines)("on $name", (engine) => {
     const at = `${shouting.url}/agents/copilot/runs`;
     expect((await (await fetch(`${at}/${answer.run_id}`)).json()).status).toBe("COMPLETED");
     for (const filter of ["", "&status=completed", "&status=COMPLETED"]) {
-      expect(await (await fetch(`${at}?session_id=s${filter}`)).json()).toMatchObject([{ status: "COMPLETED" }]);
+      expect(await (await fetch(`${at}?session_id=s${filter}`)).json()).toMatchObject([
+        { status: "COMPLETED" },
+      ]);
     }
     const failed = await (await shouting.run({ message: "[[error=400]]", stream: false })).json();
     expect(failed.status).toBe("ERROR");

@@ -90,7 +90,9 @@ describe.each(engines)("on $name", (engine) => {
 
   test("a session without an owner becomes the first user's, and then is nobody else's", async () => {
     await run({ message: "hi", session_id: "orphan" });
-    expect((await server.run({ message: "hi", session_id: "orphan", user_id: "ada", stream: false })).status).toBe(200);
+    expect(
+      (await server.run({ message: "hi", session_id: "orphan", user_id: "ada", stream: false })).status,
+    ).toBe(200);
     for (const user_id of ["eve", undefined]) {
       expect((await server.run({ message: "hi", session_id: "orphan", user_id })).status).toBe(404);
     }
@@ -101,7 +103,10 @@ describe.each(engines)("on $name", (engine) => {
   test("of two users who claim a session at once, one gets it", async () => {
     const users = Array.from({ length: 10 }, (_, i) => `user${i}`);
     const statuses = await Promise.all(
-      users.map(async (user_id) => (await server.run({ message: "hi", session_id: "race", user_id, stream: false })).status),
+      users.map(
+        async (user_id) =>
+          (await server.run({ message: "hi", session_id: "race", user_id, stream: false })).status,
+      ),
     );
     expect(statuses.toSorted()).toEqual([200, ...Array.from({ length: 9 }, () => 404)]);
   });

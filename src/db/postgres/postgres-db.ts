@@ -121,7 +121,8 @@ export class PostgresDb implements Database {
       name: "postgres",
       db,
       search: postgresSearch(this.#schema),
-      transaction: (work) => db.transaction().execute(work),
+      locked: (query) => query.forUpdate(),
+      transaction: (work) => retried(() => db.transaction().execute(work)),
       all: (query, parameters) => this.#run(this.#pool, config(query, parameters)),
       acceptRun: async (run) => {
         const query = config(accept, acceptParameters(run));
@@ -132,7 +133,9 @@ export class PostgresDb implements Database {
             run,
             (await client.query(query)).rows[0] as ClaimedSession | undefined,
           );
-          for (const file of session ? run.media : []) {
+          // In the order of their key: two runs that send the same files would else wait for each other.
+          const files = run.media.toSorted((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
+          for (const file of session ? files : []) {
             const { sha256, bytes } = file;
             await client.query(config(media.bytes, { sha256, size: bytes.length, bytes }));
             await client.query(
@@ -200,6 +203,21 @@ export class PostgresDb implements Database {
       // The connection goes with its transaction: the database rolls back what it held.
       client?.release(true);
       throw unavailable(error);
+    }
+  }
+}
+
+/** How often a transaction is tried that the database took back because another waited for it in turn. */
+const attempts = 3;
+
+/** Does a transaction again that was taken back for no fault of its own: a deadlock, or two that cannot both be. */
+async function retried<T>(transaction: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await transaction();
+    } catch (error) {
+      const { code } = error as { code?: unknown };
+      if (attempt === attempts || (code !== "40P01" && code !== "40001")) throw error;
     }
   }
 }

@@ -84,6 +84,9 @@ export function claimSession(db: QueryCreator<Tables>, value: Value) {
       "sessions.state as state",
       "sessions.user_id as user_id",
       "sessions.created_at as created_at",
+      "sessions.named_by as named_by",
+      "sessions.summary as summary",
+      "sessions.compacted_until as compacted_until",
     ]);
 }
 
@@ -101,6 +104,9 @@ export interface ClaimedSession {
   state: string;
   user_id: string | null;
   created_at: number;
+  named_by: "message" | "model" | "user" | null;
+  summary: string | null;
+  compacted_until: number | null;
   owner_before: string | null;
 }
 
@@ -111,6 +117,9 @@ export function sessionStart(run: NewRun, row: ClaimedSession | undefined): Sess
       isNew: row.created_at === run.createdAt,
       adopted: row.created_at !== run.createdAt && row.owner_before === null && row.user_id !== null,
       state: JSON.parse(row.state) as JsonObject,
+      named: row.named_by !== "message",
+      summary: row.summary,
+      compactedUntil: row.compacted_until,
       userId: row.user_id ?? undefined,
     }
   );

@@ -131,6 +131,8 @@ export class SqliteDb implements Database {
         name: "sqlite",
         db,
         search: sqliteSearch,
+        // One transaction at a time: what it reads, nobody else changes.
+        locked: (query) => query,
         transaction: (work) => commit.alone(() => work(db)),
         all: (query, parameters) => Promise.resolve(connection.run(query, parameters)),
         // A foreground run is promised to nobody before its first answer, and that waits for the disk.

@@ -50,15 +50,30 @@ export class RunStore {
     return session;
   }
 
-  /** The messages of the last completed runs of an agent in a session, oldest first, without system prompts. */
-  async history(filter: { sessionId: string; agentId: string; runs: number }): Promise<Attached[]> {
+  /**
+   * The messages of the last completed runs of an agent in a session, oldest first, without system prompts.
+   *
+   * @param filter - `after`: only runs whose `order` is greater
+   */
+  async history(filter: {
+    sessionId: string;
+    agentId: string;
+    runs: number;
+    after: number;
+  }): Promise<Attached[]> {
     if (!(await this.#ownsSession(filter.sessionId))) return [];
     const rows = await this.#engine.all(this.#history, filter);
-    const messages = rows.map(({ message }) => JSON.parse(message) as Message);
-    const media = await this.#media.many(messages.flatMap(referencesOf).map(({ id }) => id));
-    return messages.map((message) => ({
-      message,
-      media: referencesOf(message).flatMap(({ id }) => media.get(id) ?? []),
+    const said = rows.map(({ message, run_id, order }) => ({
+      runId: run_id,
+      order,
+      message: JSON.parse(message) as Message,
+    }));
+    const media = await this.#media.many(
+      said.flatMap(({ message }) => referencesOf(message).map(({ id }) => id)),
+    );
+    return said.map((one) => ({
+      ...one,
+      media: referencesOf(one.message).flatMap(({ id }) => media.get(id) ?? []),
     }));
   }
 

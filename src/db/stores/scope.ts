@@ -40,4 +40,11 @@ export class Scope {
     );
     return eb.and(sessionId === undefined ? [owned] : [owned, eb("runs.session_id", "=", sessionId)]);
   }
+
+  /** Memories of its user: they belong to no session. */
+  memories(eb: ExpressionBuilder<Tables, "memories">): Condition<"memories"> {
+    const { unrestricted, userId } = this.principal;
+    if (unrestricted) return eb.and([]);
+    return userId === undefined ? eb.or([]) : eb.and([eb("memories.user_id", "=", userId)]);
+  }
 }

@@ -1,0 +1,43 @@
+import { addTokens, noTokens, type TokenUsage } from "../events/metrics.ts";
+import type { Model, ModelRequest } from "../models/model.ts";
+import type { OutputSchema } from "./output.ts";
+import { newMessage } from "./prompt.ts";
+
+/** One question to a model that is no run: a title, a summary, what to remember. */
+export interface Question {
+  instructions: string;
+  /** What it is about, as the user's message. */
+  text: string;
+  output?: OutputSchema;
+  signal?: AbortSignal;
+}
+
+/** Seconds that such a question may take. */
+const timeLimit = 60;
+
+/**
+ * Asks a model one thing.
+ *
+ * @returns what it said, and what that used
+ * @throws {ModelError} when the provider fails; it is not tried again, for nobody waits for it
+ */
+export async function ask(model: Model, question: Question): Promise<{ text: string; usage: TokenUsage }> {
+  const { instructions, text, output } = question;
+  const timeout = AbortSignal.timeout(timeLimit * 1000);
+  const request: ModelRequest = {
+    messages: [newMessage("system", { content: instructions }), newMessage("user", { content: text })],
+    tools: [],
+    stream: false,
+    signal: question.signal ? AbortSignal.any([question.signal, timeout]) : timeout,
+    ...(output && { output: { name: output.name, schema: output.schema } }),
+  };
+  const usage = noTokens();
+  let answer = "";
+  for await (const given of model.generate(request)) {
+    for (const event of [given].flat()) {
+      if (event.type === "text") answer += event.delta;
+      else if (event.type === "finish") addTokens(usage, event.usage);
+    }
+  }
+  return { text: answer, usage };
+}
