@@ -2,6 +2,7 @@ import { ConfigurationError } from "../errors.ts";
 import type { JsonObject } from "../events/json.ts";
 import { fromAiSdk, isAiSdkModel } from "../models/ai-sdk.ts";
 import type { AgentDefinition, AgentOptions, Instructions } from "./definition.ts";
+import { memoryToolDefinition } from "./memory/tool.ts";
 import { refuseUnfit, refuseUnknown, type Shape, shapes } from "./options.ts";
 import { outputFromZod } from "./output.ts";
 import type { Tool } from "./tool.ts";
@@ -18,6 +19,8 @@ const wanted = {
   addHistoryToContext: shapes.flag,
   autoNameSessions: shapes.flag,
   enableSessionSummaries: shapes.flag,
+  enableAgenticMemory: shapes.flag,
+  updateMemoryOnRun: shapes.flag,
   sessionState: shapes.object,
   outputSchema: shapes.zod,
   metadata: shapes.object,
@@ -30,6 +33,7 @@ const known = [
     "model",
     "numHistoryRuns",
     "historyTokenBudget",
+    "memoryBudget",
     "retries",
     "retryDelay",
     "toolCallLimit",
@@ -54,7 +58,7 @@ export function defineAgent<TOutput, TState extends JsonObject, TDependencies ex
   refuseUnknown(`Agent "${id}"`, options, known);
   refuseUnfit(`Agent "${id}"`, options, wanted);
   const tools = (options.tools ?? []) as readonly Tool[];
-  refuseTwice(id, tools);
+  refuseTwice(id, options.enableAgenticMemory ? [memoryToolDefinition, ...tools] : tools);
   return {
     id,
     name: options.name,
@@ -71,6 +75,7 @@ export function defineAgent<TOutput, TState extends JsonObject, TDependencies ex
         : within(id, "historyTokenBudget", options.historyTokenBudget, 1, 10_000_000),
     autoNameSessions: options.autoNameSessions ?? false,
     enableSessionSummaries: options.enableSessionSummaries ?? false,
+    memory: memoryOf(options),
     sessionState: options.sessionState ?? {},
     output: options.outputSchema && outputFromZod(`Agent "${id}"`, options.outputSchema),
     retries: within(id, "retries", options.retries ?? 2, 0, 10),
@@ -89,7 +94,20 @@ function modelOf(id: string, model: AgentOptions["model"]): AgentDefinition["mod
   );
 }
 
-function refuseTwice(id: string, tools: readonly Tool[]): void {
+function memoryOf(
+  options: Pick<AgentOptions, "id" | "enableAgenticMemory" | "updateMemoryOnRun" | "memoryBudget">,
+): AgentDefinition["memory"] {
+  const { id, enableAgenticMemory: agentic = false, updateMemoryOnRun = false } = options;
+  const budget = within(id, "memoryBudget", options.memoryBudget ?? 8000, 500, 1_000_000);
+  if (agentic && updateMemoryOnRun) {
+    throw new ConfigurationError(
+      `Agent "${id}": enableAgenticMemory and updateMemoryOnRun are two ways to remember. Choose one.`,
+    );
+  }
+  return agentic || updateMemoryOnRun ? { agentic, budget } : undefined;
+}
+
+function refuseTwice(id: string, tools: readonly { name: string }[]): void {
   const names = new Set<string>();
   for (const { name } of tools) {
     if (names.has(name)) throw new ConfigurationError(`Agent "${id}": two tools are named "${name}".`);

@@ -59,6 +59,18 @@ export interface AgentOptions<
    * budget, it tells what is left out. Default false.
    */
   enableSessionSummaries?: boolean;
+  /**
+   * Whether the agent remembers its users: what it knows of the user stands in the prompt, and its model has a tool that
+   * adds, changes and deletes memories. Default false.
+   */
+  enableAgenticMemory?: boolean;
+  /**
+   * The other way to remember: what is known stands in the prompt, and after each run a model call looks for what is worth
+   * keeping. Nobody waits for it. Default false.
+   */
+  updateMemoryOnRun?: boolean;
+  /** Characters that memories may take in the prompt; those that matter most are chosen: 500 to 1,000,000. Default 8,000. */
+  memoryBudget?: number;
   /** What a new session's state is. */
   sessionState?: TState;
   /** A zod object that every answer must fit. The run's content then has its type. */
@@ -89,6 +101,8 @@ export interface AgentDefinition {
   readonly historyTokenBudget: number | undefined;
   readonly autoNameSessions: boolean;
   readonly enableSessionSummaries: boolean;
+  /** How it remembers its users: by a tool (`agentic`) or after its runs; undefined where it does not. */
+  readonly memory: { readonly agentic: boolean; readonly budget: number } | undefined;
   readonly sessionState: JsonObject;
   readonly output: OutputSchema | undefined;
   readonly retries: number;

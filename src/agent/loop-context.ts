@@ -3,6 +3,7 @@ import type { Message } from "../events/messages.ts";
 import type { RunEventBody } from "../events/run-events.ts";
 import type { Attachment, ModelMessage } from "../models/model.ts";
 import type { AgentDefinition } from "./definition.ts";
+import type { UserMemories } from "./memory/user-memories.ts";
 import type { OutputSchema } from "./output.ts";
 import type { SessionSummary } from "./summary.ts";
 
@@ -20,6 +21,8 @@ export interface LoopContext {
   readonly history: readonly ModelMessage[];
   /** What the session was about so far, where the agent keeps summaries. */
   readonly summary: SessionSummary | undefined;
+  /** What is remembered of the user; undefined where the agent does not remember, or the run has no user. */
+  readonly memories: UserMemories | undefined;
   /** Tools read and change it in place. */
   readonly sessionState: JsonObject;
   readonly dependencies: JsonObject;

@@ -1,6 +1,8 @@
 import type { JsonValue } from "../events/json.ts";
 import type { ModelMessage, ToolDefinition } from "../models/model.ts";
 import type { LoopContext, LoopStep } from "./loop-context.ts";
+import { memoryBlock } from "./memory/prompt.ts";
+import { memoryToolDefinition } from "./memory/tool.ts";
 import { modelTurn } from "./model-turn.ts";
 import { newMessage, systemPrompt } from "./prompt.ts";
 import { summaryBlock } from "./summary.ts";
@@ -25,6 +27,7 @@ export async function* runLoop(context: LoopContext): AsyncGenerator<LoopStep, L
 
   const prompt: ModelMessage[] = await opening(context);
   const definitions = agent.tools.map((tool) => tool.definition);
+  if (context.memories && agent.memory?.agentic) definitions.push(memoryToolDefinition);
   let callsLeft = agent.toolCallLimit;
   let text = "";
 
@@ -59,9 +62,12 @@ async function opening(context: LoopContext): Promise<ModelMessage[]> {
     sessionState: context.sessionState,
     dependencies: context.dependencies,
   });
-  const parts = [instructed, context.summary && summaryBlock(context.summary)].filter(
-    (part) => part !== undefined,
-  );
+  const known = await context.memories?.relevant();
+  const parts = [
+    instructed,
+    known && memoryBlock(known, context.agent.memory?.agentic === true),
+    context.summary && summaryBlock(context.summary),
+  ].filter((part) => part !== undefined);
   const system = parts.length === 0 ? [] : [newMessage("system", { content: parts.join("\n\n") })];
   const user = newMessage("user", { content: context.message, ...context.media });
   context.messages.push(...system, user);

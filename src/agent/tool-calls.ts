@@ -1,14 +1,18 @@
 import * as z from "zod";
 import { isJsonObject } from "../events/json.ts";
+import type { MemoryChange } from "../events/memories.ts";
 import type { MessageToolCall } from "../events/messages.ts";
 import type { ToolExecution } from "../events/tool-execution.ts";
 import type { LoopContext, LoopStep } from "./loop-context.ts";
+import { memoryTool, memoryToolName } from "./memory/tool.ts";
 import { newMessage } from "./prompt.ts";
 import type { Tool } from "./tool.ts";
 
 interface Outcome {
   call: MessageToolCall;
   tool: ToolExecution;
+  /** What it changed of what is remembered; undefined where that is not what it is for. */
+  memories: MemoryChange[] | undefined;
 }
 
 /**
@@ -27,11 +31,14 @@ export async function* runTools(
     yield { event: "ToolCallStarted", tool };
     const refusal =
       at < callsLeft ? undefined : "Error: The limit of tool calls is reached. Answer with what is known.";
-    running.set(call, execute(context, call, tool, refusal));
+    const memories = refusal === undefined && isMemoryCall(context, call) ? [] : undefined;
+    if (memories) yield { event: "MemoryUpdateStarted" };
+    running.set(call, execute(context, call, { tool, refusal, memories }));
   }
   while (running.size > 0) {
-    const { call, tool } = await Promise.race(running.values());
+    const { call, tool, memories } = await Promise.race(running.values());
     running.delete(call);
+    if (memories) yield { event: "MemoryUpdateCompleted", memories };
     const seconds = tool.metrics?.duration.toFixed(4);
     yield { event: "ToolCallCompleted", content: `${tool.tool_name}() completed in ${seconds}s. `, tool };
     if (tool.tool_call_error) yield { event: "ToolCallError", error: tool.result ?? "", tool };
@@ -68,15 +75,14 @@ function started(call: MessageToolCall): ToolExecution {
 async function execute(
   context: LoopContext,
   call: MessageToolCall,
-  tool: ToolExecution,
-  refusal: string | undefined,
+  { tool, refusal, memories }: Omit<Outcome, "call"> & { refusal: string | undefined },
 ): Promise<Outcome> {
   const start = Date.now() / 1000;
   const clock = performance.now();
   let result: string;
   let failed = false;
   try {
-    result = refusal ?? (await invoke(context, call));
+    result = refusal ?? (await invoke(context, call, memories));
     failed = refusal !== undefined;
   } catch (error) {
     // The model is the one to deal with a tool that fails: it gets the message, and the run goes on.
@@ -86,6 +92,7 @@ async function execute(
   const duration = (performance.now() - clock) / 1000;
   return {
     call,
+    memories,
     tool: {
       ...tool,
       tool_call_error: failed,
@@ -95,8 +102,20 @@ async function execute(
   };
 }
 
-async function invoke(context: LoopContext, call: MessageToolCall): Promise<string> {
-  const tool: Tool | undefined = context.agent.tools.find(({ name }) => name === call.function.name);
+/** Whether a call is for the tool that changes memories, which the agent has itself. */
+function isMemoryCall({ agent, memories }: LoopContext, call: MessageToolCall): boolean {
+  return agent.memory?.agentic === true && memories !== undefined && call.function.name === memoryToolName;
+}
+
+async function invoke(
+  context: LoopContext,
+  call: MessageToolCall,
+  changes: MemoryChange[] | undefined,
+): Promise<string> {
+  const tool: Tool | undefined =
+    context.memories && changes
+      ? memoryTool(context.memories, changes)
+      : context.agent.tools.find(({ name }) => name === call.function.name);
   if (!tool) throw new Error("Error: The requested tool does not exist or is not available.");
   const args = parsed(call.function.arguments);
   if (args === undefined)

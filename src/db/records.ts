@@ -1,6 +1,6 @@
-import type { JsonObject } from "../events/json.ts";
+import type { JsonObject, JsonValue } from "../events/json.ts";
 import type { Message } from "../events/messages.ts";
-import type { FoldedRun, Run, RunInput } from "../events/run.ts";
+import type { FoldedRun, Run, RunInput, RunStatus } from "../events/run.ts";
 
 /** A file of a run with its bytes. */
 export interface StoredMedia {
@@ -96,11 +96,33 @@ export interface RunFilter {
   userId?: string;
 }
 
-/** A page of runs: the newest `limit` of those before `before`. */
-export interface RunPage {
+/** Which runs of a session: the newest `limit` of those before `before`, or the oldest of those after `after`. */
+export interface SessionRuns {
+  sessionId: string;
+  agentId?: string;
+  userId?: string;
+  statuses?: readonly RunStatus[];
+  /** Unix times in seconds; a run of that very second is meant too. */
+  createdAfter?: number;
+  createdBefore?: number;
   limit: number;
   /** The `order` of a run. */
   before?: number;
+  after?: number;
+}
+
+/** A run in short. */
+export interface RunPreview {
+  runId: string;
+  parentRunId: string | undefined;
+  agentId: string;
+  userId: string | undefined;
+  status: RunStatus;
+  input: string;
+  content: JsonValue;
+  /** Unix time in seconds. */
+  createdAt: number;
+  order: number;
 }
 
 /** A run as it is stored. */

@@ -15,10 +15,15 @@ export interface WordQuery {
   match: "all" | "any";
   /** Whose rows; everybody's where absent. */
   owner?: string;
+  /** Rows that are ranked at most; where more match, those that the index gives first. */
+  limit?: number;
 }
 
 /** Full-text search by the engine's own means. */
 export interface TextSearch {
+  /** Resolves once everything that was stored before the call can be found. Await it before a search. */
+  upToDate(): Promise<void>;
+
   /**
    * The rows that match, as a table to join.
    *
@@ -52,7 +57,11 @@ export function wordsOf(text: string): string[] {
  * longest ones do, for the shortest stand in nearly every text.
  */
 export function tellingWords(text: string): string[] {
-  const words = new Set(searchableText(text).toLowerCase().match(/[\p{L}\p{N}]+/gu));
+  const words = new Set(
+    searchableText(text)
+      .toLowerCase()
+      .match(/[\p{L}\p{N}]+/gu),
+  );
   return [...words].sort((a, b) => b.length - a.length).slice(0, mostWords);
 }
 

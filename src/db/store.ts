@@ -8,12 +8,16 @@ import { MemoryStore } from "./stores/memories.ts";
 import { RunStore } from "./stores/runs.ts";
 import { Scope } from "./stores/scope.ts";
 import { SessionNotes } from "./stores/session-notes.ts";
+import { SessionStore } from "./stores/sessions.ts";
+import { UserStore } from "./stores/users.ts";
 
 /** What one principal may read and change, by kind. There is one implementation, for both engines. */
 export interface Store {
   readonly runs: RunStore;
   readonly media: MediaStore;
   readonly memories: MemoryStore;
+  readonly sessions: SessionStore;
+  readonly users: UserStore;
   readonly notes: SessionNotes;
 }
 
@@ -28,6 +32,8 @@ export function storeFactory(engine: Engine, db: Kysely<Tables>): (principal: Pr
       runs: new RunStore(engine, history, scope, media),
       media,
       memories: new MemoryStore(engine, scope, now),
+      sessions: new SessionStore(engine, scope),
+      users: new UserStore(engine, scope),
       notes: new SessionNotes(engine, scope),
     };
   };

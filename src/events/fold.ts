@@ -81,6 +81,8 @@ export function applyEvent(run: FoldedRun, event: RunEventBody, index: number): 
     case "ModelRequestStarted":
     case "ReasoningStarted":
     case "ReasoningCompleted":
+    case "MemoryUpdateStarted":
+    case "MemoryUpdateCompleted":
     case "RunContentCompleted":
       break;
     default:

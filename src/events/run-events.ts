@@ -1,4 +1,5 @@
 import type { JsonObject, JsonValue } from "./json.ts";
+import type { MemoryChange } from "./memories.ts";
 import type { RunMetrics, TokenUsage } from "./metrics.ts";
 import type { ToolExecution } from "./tool-execution.ts";
 
@@ -80,6 +81,18 @@ export interface ToolCallError {
   tool: ToolExecution;
 }
 
+/** What is remembered of the user is about to change: the agent's tool for it was called. */
+export interface MemoryUpdateStarted {
+  event: "MemoryUpdateStarted";
+}
+
+/** The change is made, before the tool's own end. */
+export interface MemoryUpdateCompleted {
+  event: "MemoryUpdateCompleted";
+  /** What was changed; empty where the call failed. */
+  memories: MemoryChange[];
+}
+
 /** The answer is whole; what follows is the end of the run. */
 export interface RunContentCompleted {
   event: "RunContentCompleted";
@@ -128,6 +141,8 @@ export type RunEventBody =
   | ToolCallStarted
   | ToolCallCompleted
   | ToolCallError
+  | MemoryUpdateStarted
+  | MemoryUpdateCompleted
   | RunContentCompleted
   | TerminalEventBody;
 

@@ -183,6 +183,8 @@ export const runEventSchema = z
       "ToolCallStarted",
       "ToolCallCompleted",
       "ToolCallError",
+      "MemoryUpdateStarted",
+      "MemoryUpdateCompleted",
       "RunContentCompleted",
       "RunCompleted",
       "RunError",
@@ -212,5 +214,8 @@ export const agentSchema = z
       tools: z.array(z.object({ name: z.string(), description: z.string(), parameters: json })),
     }),
     sessions: z.object({ session_table: z.string(), add_history_to_context: z.boolean() }),
+    memory: z
+      .object({ enable_agentic_memory: z.boolean(), update_memory_on_run: z.boolean(), model: modelSchema })
+      .optional(),
   })
   .openapi("Agent");

@@ -8,6 +8,7 @@ import type { JsonObject } from "../events/json.ts";
 import type { ModelMessage } from "../models/model.ts";
 import type { LiveRun } from "./live-run.ts";
 import { attachmentOf } from "./media.ts";
+import { userMemories } from "./remember.ts";
 
 /** A session's state as a run begins with it: the agent's defaults, what is stored, what the run brings. */
 export function stateOf({ agent, sessionState }: RunRequest, session: SessionStart): JsonObject {
@@ -38,6 +39,7 @@ export async function prepare(
     attachments: request.attachments ?? [],
     history: await historyOf(request, sessionId, session, store),
     summary: agent.enableSessionSummaries ? parseSummary(session.summary) : undefined,
+    memories: userMemories(agent, run.toRun(), store),
     sessionState: state,
     dependencies: request.dependencies ?? {},
     metadata,

@@ -22,6 +22,7 @@ import { LiveRun } from "./live-run.ts";
 import { defaultLogWriterOptions, LogWriter, type LogWriterOptions } from "./log-writer.ts";
 import { mediaOf } from "./media.ts";
 import { prepare, stateOf } from "./prepare.ts";
+import { rememberRun } from "./remember.ts";
 import { keepUp } from "./session-upkeep.ts";
 
 /** What a runner needs. */
@@ -168,7 +169,11 @@ export class DurableRunner implements Runner {
         },
         "run ended",
       );
-      if (end.event === "RunCompleted") keepUp(this.#afterRun, { agent, run: run.toRun(), session, store });
+      if (end.event === "RunCompleted") {
+        const ended = run.toRun();
+        keepUp(this.#afterRun, { agent, run: ended, session, store });
+        rememberRun(this.#afterRun, { agent, run: ended, store });
+      }
     } catch (error) {
       this.#notStored(run, error);
     } finally {

@@ -117,8 +117,6 @@ describe("models", () => {
 describe("options", () => {
   test("what this version does not know is no option", () => {
     // @ts-expect-error: arrives later
-    void (() => new Agent({ id: "a", model, enableAgenticMemory: true }));
-    // @ts-expect-error: arrives later
     void (() => new AgentOS({ agents: [], authorization: true }));
     // @ts-expect-error: arrives later
     void (() => new Agent({ id: "a", model }).run("x", { background: true }));

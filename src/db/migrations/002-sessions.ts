@@ -49,7 +49,13 @@ export function sessions(engine: "sqlite" | "postgres"): Migration {
         .addColumn("text", "text", (c) => c.notNull())
         .addUniqueConstraint("session_texts_of", ["session_id", "run_id"])
         .execute();
-      await indexWords(db, engine, { table: "session_texts", id: "text_id", text: "text", owner: "owner" });
+      await indexWords(db, engine, {
+        later: true,
+        table: "session_texts",
+        id: "text_id",
+        text: "text",
+        owner: "owner",
+      });
     },
   };
 }

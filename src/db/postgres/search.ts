@@ -4,10 +4,12 @@ import { markEnd, markStart, searchable, type TextSearch, type WordQuery } from 
 /** Full-text search by `tsvector`, in the words of the `simple` configuration: no language is assumed. */
 export function postgresSearch(schema: string): TextSearch {
   return {
+    upToDate: () => Promise.resolve(),
     matches(table, query) {
       const rows = sql.id(schema, table);
       return sql`(SELECT ${sql.ref(searchable[table].id)} AS id, -ts_rank(words, query) AS rank
-        FROM ${rows}, to_tsquery('simple', ${expression(query)}) AS query WHERE words @@ query)`;
+        FROM ${rows}, to_tsquery('simple', ${expression(query)}) AS query WHERE words @@ query
+        ${query.limit === undefined ? sql`` : sql`LIMIT ${query.limit}`})`;
     },
     snippet(table, id, query) {
       const { text, id: key } = searchable[table];

@@ -12,6 +12,7 @@ import { inMemory, SqliteConnection } from "./connection.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { SqliteRunWrites } from "./run-writes.ts";
 import { sqliteSearch } from "./search.ts";
+import { TextIndex } from "./text-index.ts";
 import { startCheckpointer } from "./wal-checkpointer.ts";
 import { WalSync } from "./wal-sync.ts";
 
@@ -31,6 +32,7 @@ interface Open {
   connection: SqliteConnection;
   commit: GroupCommit;
   disk: WalSync | undefined;
+  index: TextIndex;
   writes: SqliteRunWrites;
   storeFor: (principal: Principal) => Store;
   checkpointer: { stop(): Promise<void> } | undefined;
@@ -87,6 +89,7 @@ export class SqliteDb implements Database {
   async #closeFile(): Promise<void> {
     const open = this.#open;
     if (!open) return;
+    await open.index.stop();
     await open.commit.settled();
     this.#open = undefined;
     this.#opening = undefined;
@@ -127,10 +130,11 @@ export class SqliteDb implements Database {
       const disk = path === inMemory ? undefined : new WalSync(path);
       const commit = new GroupCommit(connection, disk);
       const writes = new SqliteRunWrites(connection, db);
+      const index = new TextIndex(connection, commit);
       const engine: Engine = {
         name: "sqlite",
         db,
-        search: sqliteSearch,
+        search: sqliteSearch(index),
         // One transaction at a time: what it reads, nobody else changes.
         locked: (query) => query,
         transaction: (work) => commit.alone(() => work(db)),
@@ -142,6 +146,7 @@ export class SqliteDb implements Database {
         connection,
         commit,
         disk,
+        index,
         writes,
         storeFor: storeFactory(engine, db),
         checkpointer: path === inMemory ? undefined : startCheckpointer(path),

@@ -111,7 +111,9 @@ export class MemoryStore {
     change: { memory: string; topics?: readonly string[] },
     userId?: string,
   ): Promise<StoredMemory | undefined> {
-    const changed = await this.#engine.transaction((db) => this.#changes.update(db, memoryId, userId, change));
+    const changed = await this.#engine.transaction((db) =>
+      this.#changes.update(db, memoryId, userId, change),
+    );
     return changed ? this.get(memoryId, userId) : undefined;
   }
 
@@ -194,23 +196,18 @@ export class MemoryStore {
     by: readonly MemoryText[],
   ): Promise<StoredMemory[]> {
     this.#refuseOthers(userId);
+    const times = new Map(old.map(({ memoryId, updatedAt }) => [memoryId, updatedAt]));
     return this.#engine.transaction(async (db) => {
       const gone = await db
         .deleteFrom("memories")
         .where("user_id", "=", userId)
-        .where((eb) =>
-          eb.or(
-            old.map(({ memoryId, updatedAt }) =>
-              eb.and([eb("memory_id", "=", memoryId), eb("updated_at", "=", updatedAt)]),
-            ),
-          ),
-        )
-        .returning("memory_id")
+        .where("memory_id", "in", [...times.keys()])
+        .returning(["memory_id", "updated_at"])
         .execute();
-      if (gone.length < old.length) {
+      if (gone.filter((row) => times.get(row.memory_id) === row.updated_at).length < times.size) {
         throw new ConflictError("The memories were changed meanwhile, and stay as they are. Try again.");
       }
-      await this.#changes.deleteTopics(db, old.map(({ memoryId }) => memoryId));
+      await this.#changes.deleteTopics(db, [...times.keys()]);
       const stored: StoredMemory[] = [];
       for (const text of by) stored.push(await insertMemory(db, { userId, ...text, at: this.#now() }));
       return stored;

@@ -1,6 +1,7 @@
 import { NotFoundError } from "../../errors.ts";
 import type { MediaReference, Message } from "../../events/messages.ts";
-import type { RunStatus } from "../../events/run.ts";
+import type { JsonValue } from "../../events/json.ts";
+import type { RunInput, RunStatus } from "../../events/run.ts";
 import type { Engine } from "../engine.ts";
 import type { historyQuery } from "../queries/history.ts";
 import { runOf } from "../queries/rows.ts";
@@ -8,7 +9,8 @@ import type {
   Attached,
   NewRun,
   RunFilter,
-  RunPage,
+  RunPreview,
+  SessionRuns,
   SessionStart,
   StoredEvents,
   StoredRun,
@@ -19,6 +21,9 @@ import { giveTexts } from "./session-texts.ts";
 
 /** Rows of a run's log that are read at once. */
 const eventRows = 64;
+
+/** Runs whose messages are asked for at once: a statement takes so many values only. */
+const runsAtOnce = 1000;
 
 /** Runs: accepting, reading, and their logs. */
 export class RunStore {
@@ -94,23 +99,55 @@ export class RunStore {
   }
 
   /** Runs of a session, oldest first. */
-  async ofSession(
-    filter: { sessionId: string; agentId?: string; userId?: string; status?: RunStatus } & RunPage,
-  ): Promise<StoredRun[]> {
-    let query = this.#engine.db
-      .selectFrom("runs")
-      .selectAll()
-      .where("session_id", "=", filter.sessionId)
-      .where((eb) => this.#scope.runs(eb))
-      .orderBy("queue_seq", "desc")
-      .limit(filter.limit);
-    if (filter.agentId !== undefined) query = query.where("agent_id", "=", filter.agentId);
-    if (filter.userId !== undefined) query = query.where("user_id", "=", filter.userId);
-    if (filter.status !== undefined) query = query.where("status", "=", filter.status);
-    if (filter.before !== undefined) query = query.where("queue_seq", "<", filter.before);
-    const rows = (await query.execute()).reverse();
+  async ofSession(filter: SessionRuns): Promise<StoredRun[]> {
+    const rows = await this.#pageOf(filter).selectAll().execute();
+    if (filter.after === undefined) rows.reverse();
     const messages = await this.#messagesOf(rows.map((row) => row.run_id));
     return rows.map((row) => ({ run: runOf(row, messages.get(row.run_id) ?? []), order: row.queue_seq }));
+  }
+
+  /** Runs of a session in short, oldest first. Their messages are not read. */
+  async previews(filter: SessionRuns): Promise<RunPreview[]> {
+    const rows = await this.#pageOf(filter)
+      .select(["run_id", "parent_run_id", "agent_id", "user_id", "status", "input", "content"])
+      .select(["created_at", "queue_seq"])
+      .execute();
+    if (filter.after === undefined) rows.reverse();
+    return rows.map((row) => ({
+      runId: row.run_id,
+      parentRunId: row.parent_run_id ?? undefined,
+      agentId: row.agent_id,
+      userId: row.user_id ?? undefined,
+      status: row.status as RunStatus,
+      input: (JSON.parse(row.input) as RunInput).input_content,
+      content: JSON.parse(row.content) as JsonValue,
+      createdAt: Math.floor(row.created_at / 1000),
+      order: row.queue_seq,
+    }));
+  }
+
+  /** Whether a session has a run at all. */
+  async any(sessionId: string, statuses?: readonly RunStatus[]): Promise<boolean> {
+    const query = this.#pageOf({ sessionId, limit: 1, ...(statuses && { statuses }) });
+    return (await query.select("run_id").executeTakeFirst()) !== undefined;
+  }
+
+  #pageOf(filter: SessionRuns) {
+    const { agentId, userId, statuses, createdAfter, createdBefore, before, after } = filter;
+    let query = this.#engine.db
+      .selectFrom("runs")
+      .where("session_id", "=", filter.sessionId)
+      .where((eb) => this.#scope.runs(eb))
+      .orderBy("queue_seq", after === undefined ? "desc" : "asc")
+      .limit(filter.limit);
+    if (agentId !== undefined) query = query.where("agent_id", "=", agentId);
+    if (userId !== undefined) query = query.where("user_id", "=", userId);
+    if (statuses) query = query.where("status", "in", statuses);
+    if (createdAfter !== undefined) query = query.where("created_at", ">=", createdAfter * 1000);
+    if (createdBefore !== undefined) query = query.where("created_at", "<", (createdBefore + 1) * 1000);
+    if (before !== undefined) query = query.where("queue_seq", "<", before);
+    if (after !== undefined) query = query.where("queue_seq", ">", after);
+    return query;
   }
 
   /** A page of a run's log that begins right after an index. Empty at its end. */
@@ -133,19 +170,20 @@ export class RunStore {
 
   async #messagesOf(runIds: readonly string[]): Promise<Map<string, Message[]>> {
     const messages = new Map<string, Message[]>();
-    if (runIds.length === 0) return messages;
-    const rows = await this.#engine.db
-      .selectFrom("messages")
-      .select(["run_id", "message"])
-      .where("run_id", "in", runIds)
-      .orderBy("run_id")
-      .orderBy("position")
-      .execute();
-    for (const row of rows) {
-      const ofRun = messages.get(row.run_id);
-      const message = JSON.parse(row.message) as Message;
-      if (ofRun) ofRun.push(message);
-      else messages.set(row.run_id, [message]);
+    for (let i = 0; i < runIds.length; i += runsAtOnce) {
+      const rows = await this.#engine.db
+        .selectFrom("messages")
+        .select(["run_id", "message"])
+        .where("run_id", "in", runIds.slice(i, i + runsAtOnce))
+        .orderBy("run_id")
+        .orderBy("position")
+        .execute();
+      for (const row of rows) {
+        const ofRun = messages.get(row.run_id);
+        const message = JSON.parse(row.message) as Message;
+        if (ofRun) ofRun.push(message);
+        else messages.set(row.run_id, [message]);
+      }
     }
     return messages;
   }

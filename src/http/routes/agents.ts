@@ -1,5 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { AgentDefinition } from "../../agent/definition.ts";
+import { memoryToolDefinition } from "../../agent/memory/tool.ts";
 import type { JsonObject } from "../../events/json.ts";
 import { jsonResponse } from "../describe.ts";
 import { identifier } from "../identifiers.ts";
@@ -49,14 +50,27 @@ export function agentRoutes(app: OpenAPIHono, served: Served): void {
 }
 
 function presentAgent(agent: AgentDefinition, { db }: Served): JsonObject {
-  const { model } = agent;
+  const { model, memory } = agent;
+  const shownModel = { name: model.name, model: model.id, provider: model.provider };
   return {
     id: agent.id,
     ...(agent.name === undefined ? {} : { name: agent.name }),
     ...(agent.description === undefined ? {} : { description: agent.description }),
     db_id: db.id,
-    model: { name: model.name, model: model.id, provider: model.provider },
-    tools: { tools: agent.tools.map((tool) => tool.definition) },
+    model: shownModel,
+    tools: {
+      tools: [
+        ...agent.tools.map((tool) => tool.definition),
+        ...(memory?.agentic ? [memoryToolDefinition] : []),
+      ],
+    },
     sessions: { session_table: "sessions", add_history_to_context: agent.addHistoryToContext },
+    ...(memory && {
+      memory: {
+        enable_agentic_memory: memory.agentic,
+        update_memory_on_run: !memory.agentic,
+        model: shownModel,
+      },
+    }),
   };
 }

@@ -169,7 +169,7 @@ export function runRoutes(app: OpenAPIHono, served: Served): void {
       agentId: agent.id,
       limit: limit + 1,
       ...(user_id !== undefined && { userId: user_id }),
-      ...(status !== undefined && { status }),
+      ...(statuses && { statuses }),
       ...(cursor !== undefined && { before: Number(cursor) }),
     });
     const page = found.slice(Math.max(0, found.length - limit));

@@ -1,0 +1,77 @@
+import type { SqliteConnection } from "./connection.ts";
+import type { GroupCommit } from "./group-commit.ts";
+
+/** Rows that are indexed in one transaction: it must not hold up the event loop for long. */
+const batch = 100;
+
+/** How often waiting rows are looked for, in milliseconds. */
+const interval = 1000;
+
+/** Rows that are indexed each time; more when many wait. */
+const usual = 500;
+const whenMany = 5000;
+
+/**
+ * Indexes the words of what was said a while after it was said, many rows at once. Done inside the commit of each run, it
+ * would cost more than all else that is written of a run.
+ */
+export class TextIndex {
+  readonly #connection: SqliteConnection;
+  readonly #commit: GroupCommit;
+  readonly #timer: NodeJS.Timeout;
+  #working: Promise<void> | undefined;
+
+  constructor(connection: SqliteConnection, commit: GroupCommit) {
+    this.#connection = connection;
+    this.#commit = commit;
+    this.#timer = setInterval(() => {
+      // A failure is the next search's to tell: it tries the same.
+      void this.#once(this.#waiting > usual * 20 ? whenMany : usual).catch(() => undefined);
+    }, interval);
+    this.#timer.unref();
+  }
+
+  /** Resolves once everything that was said before the call can be found. */
+  async upToDate(): Promise<void> {
+    await this.#working;
+    await this.#once(Number.POSITIVE_INFINITY);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#working?.catch(() => undefined);
+  }
+
+  get #waiting(): number {
+    const row = this.#connection
+      .statement("SELECT count(*) AS waiting FROM (SELECT 1 FROM session_texts_unindexed LIMIT 100000)")
+      .get() as { waiting: number };
+    return row.waiting;
+  }
+
+  async #once(most: number): Promise<void> {
+    this.#working ??= this.#index(most).finally(() => {
+      this.#working = undefined;
+    });
+    await this.#working;
+  }
+
+  async #index(most: number): Promise<void> {
+    for (let done = 0; done < most; done += batch) {
+      const indexed = await this.#commit.run(() => this.#indexBatch(), false);
+      if (indexed < batch) return;
+    }
+  }
+
+  /** Stands inside a transaction. */
+  #indexBatch(): number {
+    const statement = (sql: string) => this.#connection.statement(sql);
+    const first = "(SELECT text_id FROM session_texts_unindexed ORDER BY text_id LIMIT ?)";
+    const { changes } = statement(
+      `INSERT INTO session_texts_words (rowid, text, owner)
+       SELECT text_id, text, owner FROM session_texts WHERE text_id IN ${first}`,
+    ).run(batch);
+    statement(`DELETE FROM session_texts_unindexed WHERE text_id IN ${first}`).run(batch);
+    return Number(changes);
+  }
+}
