@@ -30,7 +30,10 @@ const packages = {
   "@fastify/busboy": ["http"],
 };
 
-const entryPoints = ["index.ts"];
+/** What the package exports, under `src`. */
+const entryPoints = Object.values(require("./package.json").exports).flatMap(
+  (entry) => entry["agentos-source"]?.replace("./src/", "") ?? [],
+);
 
 const under = (names) => `^src/(${names.map((name) => name.replaceAll(".", "\\.")).join("|")})(/|$)`;
 

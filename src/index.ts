@@ -4,11 +4,13 @@ export type { RunResult, RunResultMetrics, RunResultToolCall } from "./agent/res
 export { type Tool, type ToolContext, type ToolOptions, tool } from "./agent/tool.ts";
 export { Agent } from "./agent.ts";
 export type { Database } from "./db/database.ts";
+export type { MemoryOperation, StoredMemory } from "./db/memories.ts";
 export { PostgresDb, type PostgresDbOptions } from "./db/postgres/postgres-db.ts";
 export { SqliteDb, type SqliteDbOptions } from "./db/sqlite/sqlite-db.ts";
 export * from "./errors.ts";
 export { fold } from "./events/fold.ts";
 export type { JsonObject, JsonValue } from "./events/json.ts";
+export type { MemoryChange } from "./events/memories.ts";
 export type { MediaReference, Message, MessageMetrics, MessageToolCall } from "./events/messages.ts";
 export type { ModelUsage, RunMetrics, TokenUsage } from "./events/metrics.ts";
 export type { FoldedRun, Run, RunInput, RunStatus } from "./events/run.ts";

@@ -30,17 +30,18 @@ export async function* runLoop(context: LoopContext): AsyncGenerator<LoopStep, L
   if (context.memories && agent.memory?.agentic) definitions.push(memoryToolDefinition);
   let callsLeft = agent.toolCallLimit;
   let text = "";
+  const callIds = new Set<string>();
 
   while (true) {
     // A model that may call no more tools is told of none, so that it has to answer.
     const offered: readonly ToolDefinition[] = callsLeft > 0 ? definitions : [];
-    const turn = yield* modelTurn(context, prompt, offered);
+    const turn = yield* modelTurn(context, prompt, offered, callIds);
     text += turn.text;
     context.messages.push(turn.message);
     prompt.push(turn.message);
     if (turn.calls.length === 0 || offered.length === 0) {
       const answer = output
-        ? { content: output.parse(turn.text), content_type: output.name }
+        ? { content: await output.parse(turn.text), content_type: output.name }
         : { content: text, content_type: "str" };
       yield { event: "RunContentCompleted" };
       return answer;

@@ -18,11 +18,16 @@ interface Turn {
 /** The longest that a provider's `Retry-After` is followed, in seconds. */
 const longestRetryAfter = 60;
 
-/** One turn of the model, with its events. Without `stream`, its text comes as one event. */
+/**
+ * One turn of the model, with its events. Without `stream`, its text comes as one event.
+ *
+ * @param callIds - the ids of the run's tool calls so far; those of this turn are added
+ */
 export async function* modelTurn(
   context: LoopContext,
   messages: readonly ModelMessage[],
   tools: readonly ToolDefinition[],
+  callIds: Set<string>,
 ): AsyncGenerator<RunEventBody | readonly RunEventBody[], Turn, void> {
   const { agent, stream } = context;
   const identity = { model: agent.model.id, model_provider: agent.model.provider };
@@ -60,7 +65,7 @@ export async function* modelTurn(
           break;
         case "tool-call":
           calls.push({
-            id: event.id,
+            id: unused(event.id, callIds),
             call_id: event.callId,
             type: "function",
             function: { name: event.name, arguments: event.arguments },
@@ -98,6 +103,14 @@ export async function* modelTurn(
     },
   });
   return { text, message, calls };
+}
+
+/** An id that no other call of the run has. Some providers count their calls from the start in every turn. */
+function unused(id: string, taken: Set<string>): string {
+  let free = id;
+  for (let i = 2; taken.has(free); i++) free = `${id}-${i}`;
+  taken.add(free);
+  return free;
 }
 
 /** What the model shows of its reasoning, a stretch at a time: each ends where something else comes. */

@@ -6,7 +6,7 @@ import type { OutputFormat } from "../models/model.ts";
 /** The shape that a run's answer must have, and how an answer is held against it. */
 export interface OutputSchema extends OutputFormat {
   /** @throws {OutputSchemaError} when the text is no JSON, or does not fit */
-  parse(text: string): JsonValue;
+  parse(text: string): Promise<JsonValue>;
 }
 
 /**
@@ -41,14 +41,14 @@ export function outputFromJsonSchema(schema: unknown): OutputSchema {
   if (schema["type"] !== undefined && schema["type"] !== "object") {
     throw new Error("The root of the schema must be of type object");
   }
-  return outputSchema(schema, z.fromJSONSchema({ type: "object", ...schema }));
+  return outputSchema(schema, z.fromJSONSchema(withoutPatterns({ type: "object", ...schema }) as JsonObject));
 }
 
 function outputSchema(schema: JsonObject, check: z.ZodType): OutputSchema {
   return {
     name: titleOf(schema) || "output",
     schema: { type: "object", ...schema },
-    parse(text) {
+    async parse(text) {
       let value: JsonValue;
       try {
         value = JSON.parse(text) as JsonValue;
@@ -57,13 +57,34 @@ function outputSchema(schema: JsonObject, check: z.ZodType): OutputSchema {
           cause: error,
         });
       }
-      const checked = check.safeParse(value);
+      const checked = await check.safeParseAsync(value);
       if (checked.success) return value;
       throw new OutputSchemaError(
         `The model's answer does not fit the output schema. ${z.prettifyError(checked.error)}`,
       );
     },
   };
+}
+
+/** Keywords whose keys are names, not keywords. */
+const named = new Set(["properties", "$defs", "definitions", "dependentSchemas"]);
+
+/**
+ * The schema without regular expressions. The model is told them, but a caller's own must not be run here: one that takes
+ * for ever on the right text would stop the server.
+ */
+function withoutPatterns(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withoutPatterns);
+  if (!isJsonObject(schema)) return schema;
+  const kept = Object.entries(schema).filter(([key]) => key !== "pattern" && key !== "patternProperties");
+  return Object.fromEntries(
+    kept.map(([key, value]: [string, unknown]) => [
+      key,
+      named.has(key) && isJsonObject(value)
+        ? Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, withoutPatterns(inner)]))
+        : withoutPatterns(value),
+    ]),
+  );
 }
 
 /** It is stored as text, and PostgreSQL's text holds no NUL. */

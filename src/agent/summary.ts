@@ -37,7 +37,7 @@ export async function summarize(
 ): Promise<{ summary: SessionSummary; usage: TokenUsage }> {
   const text = `${before ? `Summary so far:\n${before.summary}\n\n` : ""}What was said:\n${transcript(said)}`;
   const answer = await ask(model, { instructions, text, output });
-  const { summary, topics } = shape.parse(output.parse(answer.text));
+  const { summary, topics } = shape.parse(await output.parse(answer.text));
   return { summary: { summary, topics, updated_at: new Date().toISOString() }, usage: answer.usage };
 }
 

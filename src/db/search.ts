@@ -30,13 +30,6 @@ export interface TextSearch {
    * @returns a table expression with the columns `id`, the row's key, and `rank`, the lower the better
    */
   matches(table: keyof typeof searchable, query: WordQuery): RawBuilder<{ id: number; rank: number }>;
-
-  /**
-   * A stretch of a row's text around what was found, between {@link markStart} and {@link markEnd}, as an expression.
-   *
-   * @param id - a reference to the row's key
-   */
-  snippet(table: keyof typeof searchable, id: RawBuilder<number>, query: WordQuery): RawBuilder<string>;
 }
 
 /** Characters around what was found. No stored text has them: {@link searchableText} takes them out. */
@@ -62,7 +55,8 @@ export function tellingWords(text: string): string[] {
       .toLowerCase()
       .match(/[\p{L}\p{N}]+/gu),
   );
-  return [...words].sort((a, b) => b.length - a.length).slice(0, mostWords);
+  const long = [...words].filter((word) => word.length > 2 || !/^[a-z]+$/.test(word));
+  return long.sort((a, b) => b.length - a.length).slice(0, mostWords);
 }
 
 /** The one word that stands for a user in an index of words. */

@@ -77,6 +77,8 @@ export interface SessionList<T = StoredSession> {
   sessions: T[];
   /** How many there are in all: no more than {@link mostSessionsCounted} and one are counted. */
   total: number;
+  /** Whether others follow. */
+  more: boolean;
 }
 
 /** Sessions that are counted at most: the count of a longer list stays there. */

@@ -7,10 +7,17 @@ import { docsRoutes } from "./docs.ts";
 import { answerError, fromZod } from "./errors.ts";
 import { openapiRoute } from "./openapi.ts";
 import { agentRoutes } from "./routes/agents.ts";
+import { cancelRoute } from "./routes/cancel.ts";
 import { compactRoute } from "./routes/compact.ts";
 import { mediaRoutes } from "./routes/media.ts";
+import { memoryRoutes } from "./routes/memories.ts";
+import { optimizeRoute } from "./routes/optimize-memories.ts";
+import { resumeRoutes } from "./routes/resume.ts";
 import { runRoutes } from "./routes/runs.ts";
+import { sessionRunRoutes } from "./routes/session-runs.ts";
+import { sessionRoutes } from "./routes/sessions.ts";
 import { systemRoutes } from "./routes/system.ts";
+import { userRoutes } from "./routes/users.ts";
 import type { Served } from "./served.ts";
 
 /** Builds the app that answers for an AgentOS. Any route may be added to it, at any time. */
@@ -28,8 +35,15 @@ export function createApp(served: Served): OpenAPIHono {
   systemRoutes(app, served);
   agentRoutes(app, served);
   runRoutes(app, served);
+  resumeRoutes(app, served);
+  cancelRoute(app, served);
   mediaRoutes(app, served);
+  sessionRoutes(app, served);
+  sessionRunRoutes(app, served);
   compactRoute(app, served);
+  memoryRoutes(app, served);
+  optimizeRoute(app, served);
+  userRoutes(app, served);
   openapiRoute(app, served);
   docsRoutes(app, served);
   app.onError((error, c) => answerError(error, c, served.logger));

@@ -35,3 +35,15 @@ export function jsonResponse(
     ...errorResponses(...statuses),
   };
 }
+
+/** A 201 with its errors, for a route's OpenAPI description. */
+export function createdResponse(
+  description: string,
+  schema: z.ZodType,
+  ...statuses: (keyof typeof errors)[]
+): Responses {
+  return {
+    201: { description, content: { "application/json": { schema } } },
+    ...errorResponses(...statuses),
+  };
+}

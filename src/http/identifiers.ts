@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 
-/** Characters that an id may not have: control characters, and halves of a pair, which no text can hold. */
-const readable = (id: string) => !/[\u0000-\u001f\u007f]/.test(id) && id.isWellFormed();
+/** Characters that an id or a name may not have: control characters, and halves of a pair, which no text can hold. */
+export const readable = (id: string) => !/[\u0000-\u001f\u007f]/.test(id) && id.isWellFormed();
 
 /** An id that a caller gives: of a session, a run, a user. */
 export const identifier = z

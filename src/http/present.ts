@@ -74,7 +74,7 @@ export function isoTime(seconds: number): string {
 }
 
 /** System prompts are the server's business, and what only the provider understands is nobody's. */
-function presentMessages(messages: readonly Message[], principal: Principal): JsonObject[] {
+export function presentMessages(messages: readonly Message[], principal: Principal): JsonObject[] {
   const shown = principal.unrestricted ? messages : messages.filter(({ role }) => role !== "system");
   return shown.map(({ provider_items: _, ...message }) => message);
 }

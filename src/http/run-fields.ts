@@ -22,6 +22,7 @@ export const runFields = z.strictObject({
   dependencies: object.nullish(),
   output_schema: object.nullish(),
   background: z.boolean().nullish(),
+  cancel_on_disconnect: z.boolean().nullish(),
 });
 
 /** A new run as a caller asked for it. */
@@ -35,6 +36,8 @@ export interface RunFields {
   dependencies: JsonObject | undefined;
   output: OutputSchema | undefined;
   attachments: Attachment[];
+  /** Whether the run is cancelled when its caller goes away. */
+  cancelOnDisconnect: boolean;
 }
 
 /**
@@ -66,6 +69,7 @@ export function parseRunFields(body: ParsedBody): RunFields {
     metadata: (fields.metadata as JsonObject | null | undefined) ?? undefined,
     dependencies: fields.dependencies ?? undefined,
     output: outputOf(fields.output_schema ?? undefined),
+    cancelOnDisconnect: fields.cancel_on_disconnect ?? false,
     attachments: body.kind === "form" ? body.files.map(attachmentOf) : [],
   };
 }
@@ -108,6 +112,7 @@ function typedField(name: string, text: string): unknown {
   switch (name) {
     case "stream":
     case "background":
+    case "cancel_on_disconnect":
       return text === "" ? null : (booleans[text.toLowerCase()] ?? text);
     case "session_state":
     case "metadata":

@@ -33,6 +33,12 @@ export function principalOf(_c: Context): Principal {
   return openPrincipal;
 }
 
+/** The user that a call is about: the one that it names, or for a caller who is confined always its own. */
+export function userOf(c: Context, given: string | undefined): string | undefined {
+  const { unrestricted, userId } = principalOf(c);
+  return unrestricted ? given : userId;
+}
+
 /** A handle on the database for whoever sent the request. */
 export async function storeOf(served: Served, c: Context): Promise<Store> {
   await served.db.open();

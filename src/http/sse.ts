@@ -16,19 +16,36 @@ const drainLimit = 30_000;
 /** Milliseconds after which a browser comes back. */
 const retry = 1000;
 
-/** What a stream of a run is made of. */
-export interface EventSource {
-  follow: AsyncGenerator<readonly LogEntry[], void, void>;
-  toWire(entry: LogEntry): string;
+/** The frames of a run's events, as they come. */
+export async function* eventFrames(
+  follow: AsyncIterable<readonly LogEntry[]>,
+  toWire: (entry: LogEntry) => string,
+): AsyncGenerator<string, void, void> {
+  for await (const entries of follow) {
+    let text = "";
+    for (const entry of entries) {
+      text += `id: ${entry.index}\nevent: ${entry.event}\ndata: ${toWire(entry)}\n\n`;
+    }
+    yield text;
+  }
+}
+
+/** A frame that is no event of the run. It carries no `id:`, so that the reader's cursor stays where it is. */
+export function controlFrame(event: string, data: object): string {
+  return `event: ${event}\ndata: ${JSON.stringify({ event, ...data })}\n\n`;
 }
 
 /**
- * The events of a run as Server-Sent Events. A reader is pulled, never pushed: what it has not read waits in the log, not
+ * Frames as a stream of Server-Sent Events. A reader is pulled, never pushed: what it has not read waits in the log, not
  * in its connection. Going away ends the reading, not the run.
  *
+ * @param onLeave - called when the reader goes away before the end
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html
  */
-export function eventStream(source: EventSource): ReadableStream<Uint8Array> {
+export function eventStream(
+  frames: AsyncGenerator<string, void, void>,
+  onLeave?: () => void,
+): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   let timer: NodeJS.Timeout | undefined;
   let lastSent = Date.now();
@@ -38,7 +55,7 @@ export function eventStream(source: EventSource): ReadableStream<Uint8Array> {
     clearInterval(timer);
     timer = undefined;
     // Not awaited: the log may have nothing for it for a long time.
-    void source.follow.return();
+    frames.return().catch(() => undefined);
   };
 
   return new ReadableStream<Uint8Array>(
@@ -46,38 +63,38 @@ export function eventStream(source: EventSource): ReadableStream<Uint8Array> {
       start(controller) {
         controller.enqueue(encoder.encode(`retry: ${retry}\n\n`));
         timer = setInterval(() => {
-          if (waitingForReader) {
-            if (Date.now() - lastSent < drainLimit) return;
-            stop();
-            controller.error(new Error("The reader took nothing for too long."));
-          } else {
+          if (!waitingForReader) {
             controller.enqueue(encoder.encode(": keep-alive\n\n"));
+          } else if (Date.now() - lastSent >= drainLimit) {
+            stop();
+            onLeave?.();
+            controller.error(new Error("The reader took nothing for too long."));
           }
         }, keepAliveInterval);
       },
       async pull(controller) {
         waitingForReader = false;
-        const { done, value } = await source.follow.next();
-        if (timer === undefined) return;
-        if (done) {
+        try {
+          const { done, value } = await frames.next();
+          if (timer === undefined) return;
+          if (done) {
+            stop();
+            controller.close();
+            return;
+          }
+          lastSent = Date.now();
+          waitingForReader = true;
+          controller.enqueue(encoder.encode(value));
+        } catch (error) {
           stop();
-          controller.close();
-          return;
+          throw error;
         }
-        lastSent = Date.now();
-        waitingForReader = true;
-        controller.enqueue(encoder.encode(frames(value, source)));
       },
-      cancel: stop,
+      cancel() {
+        stop();
+        onLeave?.();
+      },
     },
     { highWaterMark: 1 },
   );
-}
-
-function frames(entries: readonly LogEntry[], source: EventSource): string {
-  let text = "";
-  for (const entry of entries) {
-    text += `id: ${entry.index}\nevent: ${entry.event}\ndata: ${source.toWire(entry)}\n\n`;
-  }
-  return text;
 }

@@ -28,6 +28,25 @@ export async function* follow(
   }
 }
 
+/**
+ * Reads the stored log of a run that is not under way here, page by page.
+ *
+ * @param after - index of the last event that the reader has; -1 for none
+ */
+export async function* replay(
+  store: Store,
+  runId: string,
+  after: number,
+): AsyncGenerator<readonly LogEntry[], void, void> {
+  for (let cursor = after; ; ) {
+    const entries = await stored(store, runId, cursor);
+    const last = entries.at(-1);
+    if (!last) return;
+    cursor = last.index;
+    yield entries;
+  }
+}
+
 async function stored(store: Store, runId: string, after: number): Promise<LogEntry[]> {
   const pages = await store.runs.events(runId, after);
   return pages.flatMap(({ firstIndex, events }) =>

@@ -1,11 +1,20 @@
 import type { RunEvent, RunEventBody, RunEventEnvelope } from "../events/run-events.ts";
 
+/** What stands in every event of one run. */
+export type RunEnvelope = Omit<RunEventEnvelope, "created_at" | "event_index">;
+
 /** An event with its place in the log, already in the form in which it is stored. */
 export interface LogEntry {
   index: number;
   event: RunEventBody["event"];
   /** The event's JSON without its envelope. */
   json: string;
+}
+
+/** What writes the events of a run as they are on the wire. Its envelope is made once: it is the same for each. */
+export function wireOf(envelope: RunEnvelope): (entry: LogEntry) => string {
+  const prefix = `${JSON.stringify(envelope).slice(0, -1)},"event_index":`;
+  return ({ index, json }) => `${prefix}${index},${json.slice(1)}`;
 }
 
 /** Bytes of stored events that a log keeps in memory for its readers. Who is further behind reads the database. */
@@ -16,8 +25,9 @@ const tailLimit = 1024 * 1024;
  * follows it. What happens in one turn of the event loop wakes a reader once.
  */
 export class RunLog {
-  readonly envelope: Omit<RunEventEnvelope, "created_at" | "event_index">;
-  readonly #wirePrefix: string;
+  readonly envelope: RunEnvelope;
+  /** Writes an event as it is on the wire. */
+  readonly toWire: (entry: LogEntry) => string;
   readonly #entries: LogEntry[] = [];
   /** Index of the first entry in memory. */
   #tailStart = 0;
@@ -27,9 +37,9 @@ export class RunLog {
   #waiting: (() => void)[] = [];
   #wakeScheduled = false;
 
-  constructor(envelope: RunLog["envelope"]) {
+  constructor(envelope: RunEnvelope) {
     this.envelope = envelope;
-    this.#wirePrefix = `${JSON.stringify(envelope).slice(0, -1)},"event_index":`;
+    this.toWire = wireOf(envelope);
   }
 
   /** Index of the next event. */
@@ -78,11 +88,6 @@ export class RunLog {
   /** Resolves when something was added, or the log ended. */
   changed(): Promise<void> {
     return new Promise((resolve) => this.#waiting.push(resolve));
-  }
-
-  /** The event as it is on the wire. */
-  toWire({ index, json }: LogEntry): string {
-    return `${this.#wirePrefix}${index},${json.slice(1)}`;
   }
 
   /** The event as an object. */

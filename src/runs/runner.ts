@@ -121,9 +121,25 @@ export class DurableRunner implements Runner {
     return run;
   }
 
+  /** All runs that are under way here. */
+  get underWay(): LiveRun[] {
+    return [...this.#live.values()];
+  }
+
   /** A run that is under way here. */
   live(runId: string): LiveRun | undefined {
     return this.#live.get(runId);
+  }
+
+  /**
+   * Cancels a run that is under way here, and waits until it has ended. Any other is left as it is.
+   */
+  async cancel(runId: string): Promise<void> {
+    const run = this.#live.get(runId);
+    if (!run) return;
+    run.abort(new RunCancelledError("The run was cancelled."));
+    // That its end could not be stored is told to its readers and to the log.
+    await run.ended().catch(() => undefined);
   }
 
   /**

@@ -45,6 +45,10 @@ describe("an agent refuses", () => {
     ["numHistoryRuns", 101],
     ["numHistoryRuns", 1.5],
     ["numHistoryRuns", "3"],
+    ["enableAgenticMemory", "yes"],
+    ["updateMemoryOnRun", 1],
+    ["memoryBudget", 499],
+    ["memoryBudget", "8000"],
     ["sessionState", "{}"],
     ["sessionState", []],
     ["outputSchema", { type: "object" }],
@@ -64,7 +68,7 @@ describe("an agent refuses", () => {
     if (option !== "id") expect(message).toContain("copilot");
   });
 
-  test.each(["enableAgenticMemory", "memoryManager", "addHistroyToContext"])(
+  test.each(["enableAgenticState", "memoryManager", "addHistroyToContext"])(
     "an option that this version does not know: %s",
     (option) => {
       expect(refusal(() => new Agent({ id: "copilot", model, [option]: true } as never))).toBe(
@@ -72,6 +76,21 @@ describe("an agent refuses", () => {
       );
     },
   );
+
+  test("both ways to remember at once", () => {
+    const both = { enableAgenticMemory: true, updateMemoryOnRun: true };
+    expect(refusal(() => new Agent({ id: "copilot", model, ...both }))).toContain("Choose one");
+  });
+
+  test("a tool with the name of the one that changes memories, where the agent has that", () => {
+    const options = { name: "update_user_memory", description: "", inputSchema: z.object({}) };
+    const own = tool({ ...options, execute: () => "" });
+    expect(new Agent({ id: "copilot", model, tools: [own] }).id).toBe("copilot");
+    const refused = refusal(
+      () => new Agent({ id: "copilot", model, tools: [own], enableAgenticMemory: true }),
+    );
+    expect(refused).toContain("update_user_memory");
+  });
 
   test("nothing where an option is undefined: that is as if it was not there", () => {
     expect(new Agent({ id: "copilot", model, name: undefined, tools: undefined } as never).id).toBe(

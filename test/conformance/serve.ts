@@ -50,6 +50,7 @@ const copilot = new Agent({
   model,
   db,
   addHistoryToContext: true,
+  enableAgenticMemory: true,
   tools: [add, boom, record],
 });
 const approver = new Agent({ id: "approver", model, db, addHistoryToContext: true, tools: [wipe] });

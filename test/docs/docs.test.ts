@@ -1,3 +1,4 @@
+import { serve } from "@hono/node-server";
 import { Hono } from "hono";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -31,8 +32,8 @@ describe.skipIf(chromiumPath === undefined)("in a browser without internet", () 
     await post.locator("button.execute").click();
     const live = post.locator(".live-responses-table .response");
     return {
-      status: await live.locator(".response-col_status").first().innerText(),
-      answer: await live.locator(".response-col_description").first().innerText(),
+      status: (await live.locator(".response-col_status").first().textContent()) ?? "",
+      answer: (await live.locator(".response-col_description").first().textContent()) ?? "",
     };
   }
 
@@ -59,7 +60,6 @@ describe.skipIf(chromiumPath === undefined)("in a browser without internet", () 
   test("/docs runs an agent of an app that is mounted in another", async () => {
     const host = new Hono();
     host.mount("/agentos", server.os.getApp().fetch);
-    const { serve } = await import("@hono/node-server");
     const url = await new Promise<string>((resolve) => {
       const listening = serve({ fetch: host.fetch, hostname: "127.0.0.1", port: 0 }, ({ port }) =>
         resolve(`http://127.0.0.1:${port}`),

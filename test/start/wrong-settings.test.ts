@@ -61,7 +61,7 @@ describe("a wrong setting ends the start with one clear line:", () => {
 
   test("an option in code that this version does not know", async () => {
     expect(await refusal({}, "test/start/programs/wrong-option.ts")).toMatch(
-      /no option "enableAgenticMemory"/,
+      /no option "addHistroyToContext"/,
     );
   });
 });

@@ -31,6 +31,6 @@ export async function rememberExchange(
   const known = await memories.relevant();
   const text = `Known:\n${known.length > 0 ? memoryLines(known) : "nothing yet"}\n\nExchange:\n${transcript(exchange).slice(0, longestExchange)}`;
   const answer = await ask(model, { instructions, text, output });
-  const { operations } = anyOperationsSchema.parse(output.parse(answer.text));
+  const { operations } = anyOperationsSchema.parse(await output.parse(answer.text));
   if (operations.length > 0) await memories.apply(operations);
 }

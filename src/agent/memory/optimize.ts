@@ -30,19 +30,19 @@ export async function mergeMemories(
     .map(({ memory, topics }) => `- ${memory.replace(/\s*\n\s*/g, " ")} (${topics.join(", ")})`)
     .join("\n");
   const answer = await ask(model, { instructions, text, output, signal });
-  const merged = mergedOf(answer.text, memories);
+  const merged = await mergedOf(answer.text, memories);
   const usable = merged.every(({ memory }) => memory !== "" && memory.length <= memoryLimits.memory);
   if (merged.length > 0 && usable) return merged;
   throw new OutputSchemaError("The model gave nothing that could stand in the place of the memories.");
 }
 
 /** A model that knows no output schemas answers in words: they are one memory, about all that the others were about. */
-function mergedOf(answer: string, memories: readonly StoredMemory[]): MemoryText[] {
+async function mergedOf(answer: string, memories: readonly StoredMemory[]): Promise<MemoryText[]> {
   const trimmed = answer.trim().replace(/^```(?:json)?\s*([\s\S]*?)\s*```$/, "$1");
   if (!trimmed.startsWith("{")) {
     return [{ memory: trimmed, topics: [...new Set(memories.flatMap(({ topics }) => topics))] }];
   }
-  return shape.parse(output.parse(trimmed)).memories.map(({ memory, topics }) => ({
+  return shape.parse(await output.parse(trimmed)).memories.map(({ memory, topics }) => ({
     memory: memory.trim(),
     topics,
   }));

@@ -29,5 +29,5 @@ export function memoryLines(memories: readonly StoredMemory[]): string {
 function memoryLine({ memoryId, memory, topics }: StoredMemory): string {
   const about = topics.length > 0 ? ` (${topics.join(", ")})` : "";
   // What a user had written down must not look like another line, or like the end of the list.
-  return `- [${memoryId}] ${memory}${about}`.replace(/\s*\n\s*/g, " ").replaceAll("</user_memories>", "");
+  return `- [${memoryId}] ${memory}${about}`.replaceAll("</user_memories>", " ").replace(/\s*\n\s*/g, " ");
 }

@@ -23,9 +23,10 @@ export function runs(engine: "sqlite" | "postgres"): Migration {
       await db.schema
         .createTable("runs")
         .addColumn("queue_seq", engine === "postgres" ? "bigserial" : "integer", (c) =>
-          engine === "postgres" ? c.primaryKey() : c.primaryKey().autoIncrement(),
+          engine === "postgres" ? c.notNull() : c.primaryKey().autoIncrement(),
         )
-        .addColumn("run_id", "text", (c) => c.notNull().unique())
+        // No index has `queue_seq` first on PostgreSQL: it would be read backward, past the runs of all other sessions.
+        .addColumn("run_id", "text", (c) => (engine === "postgres" ? c.primaryKey() : c.notNull().unique()))
         .addColumn("session_id", "text", (c) => c.notNull())
         .addColumn("agent_id", "text", (c) => c.notNull())
         .addColumn("user_id", "text")

@@ -17,11 +17,17 @@ export function sessions(engine: "sqlite" | "postgres"): Migration {
           .columns(["user_id", time, "session_id"])
           .execute();
       }
-      await db.schema
-        .createIndex("sessions_by_created_at")
-        .on("sessions")
-        .columns(["created_at", "session_id"])
-        .execute();
+      for (const [name, columns] of [
+        ["sessions_by_created_at", ["created_at", "session_id"]],
+        ["sessions_by_updated_at", ["updated_at", "session_id"]],
+        ["sessions_of_agent_by_created_at", ["agent_id", "created_at", "session_id"]],
+      ] as const) {
+        await db.schema
+          .createIndex(name)
+          .on("sessions")
+          .columns([...columns])
+          .execute();
+      }
 
       for (const tokens of [
         "input_tokens",

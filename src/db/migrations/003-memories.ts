@@ -29,6 +29,11 @@ export function memories(engine: "sqlite" | "postgres"): Migration {
           .columns(["user_id", time, "memory_id"])
           .execute();
       }
+      await db.schema
+        .createIndex("memories_by_updated_at")
+        .on("memories")
+        .columns(["updated_at", "memory_id"])
+        .execute();
       await indexWords(db, engine, { table: "memories", id: "memory_seq", text: "memory", owner: "owner" });
       await db.schema
         .createTable("memory_topics")

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import { markEnd, markStart, searchable, type TextSearch, type WordQuery } from "../search.ts";
+import { searchable, type TextSearch, type WordQuery } from "../search.ts";
 
 /** Full-text search by `tsvector`, in the words of the `simple` configuration: no language is assumed. */
 export function postgresSearch(schema: string): TextSearch {
@@ -10,12 +10,6 @@ export function postgresSearch(schema: string): TextSearch {
       return sql`(SELECT ${sql.ref(searchable[table].id)} AS id, -ts_rank(words, query) AS rank
         FROM ${rows}, to_tsquery('simple', ${expression(query)}) AS query WHERE words @@ query
         ${query.limit === undefined ? sql`` : sql`LIMIT ${query.limit}`})`;
-    },
-    snippet(table, id, query) {
-      const { text, id: key } = searchable[table];
-      const options = `StartSel=${markStart}, StopSel=${markEnd}, MaxWords=24, MinWords=8, MaxFragments=1`;
-      return sql<string>`(SELECT ts_headline('simple', ${sql.ref(text)}, to_tsquery('simple', ${expression(query)}), ${options})
-        FROM ${sql.id(schema, table)} WHERE ${sql.ref(key)} = ${id})`;
     },
   };
 }

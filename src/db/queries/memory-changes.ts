@@ -1,6 +1,7 @@
 import type { Kysely } from "kysely";
 import { NotFoundError } from "../../errors.ts";
 import type { MemoryChange } from "../../events/memories.ts";
+import type { Engine } from "../engine.ts";
 import type { MemoryOperation, MemorySource } from "../memories.ts";
 import type { Tables } from "../schema.ts";
 import type { Scope } from "../stores/scope.ts";
@@ -121,6 +122,17 @@ export class MemoryChanges {
       .executeTakeFirst();
     return known?.memory_id;
   }
+}
+
+/**
+ * Keeps a run from being deleted until the transaction ends: nothing may be remembered of a user who was erased meanwhile.
+ *
+ * @throws {NotFoundError} when it was deleted
+ */
+export async function holdRun(engine: Engine, db: Kysely<Tables>, runId: string): Promise<void> {
+  const run = db.selectFrom("runs").select("run_id").where("run_id", "=", runId);
+  if (await engine.locked(run).executeTakeFirst()) return;
+  throw new NotFoundError(`The run ${runId} was deleted, and nothing is remembered of it.`);
 }
 
 function notFound(memoryId: string): NotFoundError {

@@ -25,6 +25,10 @@ export class SqliteConnection {
       this.#db.exec(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768;",
       );
+      // SQLite's own knows the letters of English alone.
+      this.#db.function("lower", { deterministic: true }, (text) =>
+        typeof text === "string" ? text.toLowerCase() : text,
+      );
     } catch (error) {
       this.#lock?.close();
       if (error instanceof ConfigurationError) throw error;

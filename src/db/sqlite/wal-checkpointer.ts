@@ -11,14 +11,16 @@ const interval = 200;
 export function startCheckpointer(path: string): { stop(): Promise<void> } {
   const worker = new Worker(new URL(import.meta.url), { workerData: { checkpointPath: path } });
   worker.unref();
+  const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
+  // Without it the log only grows, until the next start: no reason to end the server.
+  worker.on("error", () => undefined);
   return {
-    stop: () =>
-      new Promise((resolve) => {
-        // A process that has nothing else to do would end before the worker did.
-        worker.ref();
-        worker.once("exit", () => resolve());
-        worker.postMessage("stop");
-      }),
+    stop() {
+      // A process that has nothing else to do would end before the worker did.
+      worker.ref();
+      worker.postMessage("stop");
+      return ended;
+    },
   };
 }
 

@@ -13,7 +13,7 @@ import {
   type StoredMemory,
 } from "../memories.ts";
 import { insertMemory, memoriesOf, memoryColumns } from "../queries/memories.ts";
-import { MemoryChanges } from "../queries/memory-changes.ts";
+import { holdRun, MemoryChanges } from "../queries/memory-changes.ts";
 import type { Tables } from "../schema.ts";
 import { ownerWord, tellingWords, type WordQuery, wordsOf } from "../search.ts";
 import { mostThatFit, withinBudget } from "./memory-budget.ts";
@@ -21,6 +21,9 @@ import type { Scope } from "./scope.ts";
 
 /** Topics that a list of them holds at most. */
 const mostTopics = 10_000;
+
+/** Memories among which the most telling are looked for: what any word finds may be nearly all. */
+const mostRanked = 2000;
 
 /** What is remembered of users. A confined principal only ever reaches its own user's, whatever ids it names. */
 export class MemoryStore {
@@ -168,7 +171,7 @@ export class MemoryStore {
    * already is not added twice.
    *
    * @param source - where the changes come from; stands with what they write
-   * @throws {NotFoundError} when the user has no such memory
+   * @throws {NotFoundError} when the user has no such memory, or the run that they come from was deleted
    */
   async apply(
     userId: string,
@@ -177,6 +180,7 @@ export class MemoryStore {
   ): Promise<MemoryChange[]> {
     this.#refuseOthers(userId);
     return this.#engine.transaction(async (db) => {
+      if (source.runId !== undefined) await holdRun(this.#engine, db, source.runId);
       const changes: MemoryChange[] = [];
       for (const operation of operations) {
         changes.push(await this.#changes.apply(db, userId, operation, source));
@@ -240,7 +244,9 @@ export class MemoryStore {
     const fitting = withinBudget([latest], budget);
     const words = tellingWords(message);
     if (words.length === 0 || (latest.length < limit && fitting.length === latest.length)) return fitting;
-    const found = search.matches("memories", this.#query(words, "any", userId)).as("found");
+    const found = search
+      .matches("memories", { ...this.#query(words, "any", userId), limit: mostRanked })
+      .as("found");
     const telling = await query
       .innerJoin(found, (join) => join.onRef("found.id", "=", "memories.memory_seq"))
       .orderBy("found.rank")

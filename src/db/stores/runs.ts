@@ -1,6 +1,6 @@
 import { NotFoundError } from "../../errors.ts";
-import type { MediaReference, Message } from "../../events/messages.ts";
 import type { JsonValue } from "../../events/json.ts";
+import type { MediaReference, Message } from "../../events/messages.ts";
 import type { RunInput, RunStatus } from "../../events/run.ts";
 import type { Engine } from "../engine.ts";
 import type { historyQuery } from "../queries/history.ts";

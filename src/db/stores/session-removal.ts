@@ -68,10 +68,7 @@ export async function removeSessions(
   db: Kysely<Tables>,
   sessions: Sessions,
 ): Promise<Removed> {
-  const runs = db
-    .selectFrom("runs")
-    .select("runs.run_id")
-    .where("runs.session_id", "in", sessions);
+  const runs = db.selectFrom("runs").select("runs.run_id").where("runs.session_id", "in", sessions);
   // A run that is just being accepted may use the same bytes. Either its lock is had first, and what it has written is
   // seen below, or it waits for ours, and stores the bytes anew.
   const contents = await engine
@@ -109,18 +106,9 @@ export async function removeSessions(
   }
   const messages = await db.deleteFrom("messages").where("run_id", "in", runs).executeTakeFirst();
   const events = await db.deleteFrom("run_events").where("run_id", "in", runs).executeTakeFirst();
-  await db
-    .deleteFrom("session_texts")
-    .where("session_id", "in", sessions)
-    .execute();
-  const deletedRuns = await db
-    .deleteFrom("runs")
-    .where("session_id", "in", sessions)
-    .executeTakeFirst();
-  const deleted = await db
-    .deleteFrom("sessions")
-    .where("session_id", "in", sessions)
-    .executeTakeFirst();
+  await db.deleteFrom("session_texts").where("session_id", "in", sessions).execute();
+  const deletedRuns = await db.deleteFrom("runs").where("session_id", "in", sessions).executeTakeFirst();
+  const deleted = await db.deleteFrom("sessions").where("session_id", "in", sessions).executeTakeFirst();
   return {
     sessions: Number(deleted.numDeletedRows),
     runs: Number(deletedRuns.numDeletedRows),

@@ -23,6 +23,7 @@ import {
   type SessionSort,
   type StoredSession,
 } from "../sessions.ts";
+import { snippetOf } from "../snippets.ts";
 import type { Scope } from "./scope.ts";
 import { changeSession, createSession } from "./session-changes.ts";
 import { type ForkRequest, forkSession } from "./session-fork.ts";
@@ -73,13 +74,14 @@ export class SessionStore {
       .where((eb) => wanted(eb, this.#scope, filter))
       .orderBy((eb) => sortKey(eb, sort.by), sort.order)
       .orderBy("sessions.session_id", sort.order)
-      .limit(limit);
+      .limit(limit + 1);
     query = after ? query.where((eb) => following(eb, sort, after)) : query.offset(offset);
     const rows = await query.execute();
-    // A page that is not full is the last one: then there is nothing to count.
-    const known = !after && rows.length < limit && (rows.length > 0 || offset === 0);
+    // On the last page there is nothing to count.
+    const more = rows.length > limit;
+    const known = !after && !more && (rows.length > 0 || offset === 0);
     const total = known ? offset + rows.length : await this.#count(filter);
-    return { sessions: rows.map(sessionOf), total };
+    return { sessions: rows.slice(0, limit).map(sessionOf), total, more };
   }
 
   /**
@@ -88,7 +90,7 @@ export class SessionStore {
    */
   async search(filter: SessionFilter, text: string, page: SessionPage): Promise<SessionList<FoundSession>> {
     const words = wordsOf(text);
-    if (words.length === 0 || this.#scope.empty) return { sessions: [], total: 0 };
+    if (words.length === 0 || this.#scope.empty) return { sessions: [], total: 0, more: false };
     const { db, search } = this.#engine;
     const { unrestricted, userId } = this.#scope.principal;
     const owner = unrestricted ? filter.userId : userId;
@@ -98,6 +100,7 @@ export class SessionStore {
       limit: mostTextsRanked,
       ...(owner !== undefined && { owner: ownerWord(owner) }),
     };
+    await search.upToDate();
     const own = db
       .selectFrom("sessions")
       .select("sessions.session_id")
@@ -124,18 +127,15 @@ export class SessionStore {
     const [first] = found;
     if (!first) {
       const counted = page.offset > 0 ? await best.select(total).executeTakeFirst() : undefined;
-      return { sessions: [], total: counted?.total ?? 0 };
+      return { sessions: [], total: counted?.total ?? 0, more: false };
     }
-    const snippets = await this.#snippets(
-      found.map(({ text_id }) => text_id),
-      query,
-    );
+    const texts = await this.#texts(found.map(({ text_id }) => text_id));
     const rows = await this.#rows(found.map(({ session_id }) => session_id));
     const sessions = found.flatMap(({ session_id, text_id }) => {
       const row = rows.get(session_id);
-      return row ? [{ ...sessionOf(row), snippet: snippets.get(text_id) ?? "" }] : [];
+      return row ? [{ ...sessionOf(row), snippet: snippetOf(texts.get(text_id) ?? "", words) }] : [];
     });
-    return { sessions, total: first.total };
+    return { sessions, total: first.total, more: page.offset + found.length < first.total };
   }
 
   /** Changes a session; undefined where the principal, or that user, has no such. */
@@ -232,20 +232,13 @@ export class SessionStore {
     return new Map(rows.map((row) => [row.session_id, row]));
   }
 
-  /** Only those of one page are made: a snippet costs more than to find the text. */
-  async #snippets(textIds: readonly number[], query: WordQuery): Promise<Map<number, string>> {
-    const { db, search } = this.#engine;
-    const rows = await db
+  async #texts(textIds: readonly number[]): Promise<Map<number, string>> {
+    const rows = await this.#engine.db
       .selectFrom("session_texts")
-      .select("session_texts.text_id")
-      .select(
-        search
-          .snippet("session_texts", sql<number>`${sql.ref("session_texts.text_id")}`, query)
-          .as("snippet"),
-      )
-      .where("session_texts.text_id", "in", textIds)
+      .select(["text_id", "text"])
+      .where("text_id", "in", textIds)
       .execute();
-    return new Map(rows.map(({ text_id, snippet }) => [text_id, snippet]));
+    return new Map(rows.map((row) => [row.text_id, row.text]));
   }
 }
 

@@ -1,19 +1,16 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { InvalidRequestError, NotFoundError } from "../../errors.ts";
-import { type RunStatus, runStatuses } from "../../events/run.ts";
+import { InvalidRequestError, NotFoundError, RunCancelledError } from "../../errors.ts";
 import { readBody } from "../body.ts";
 import { errorResponses, jsonResponse } from "../describe.ts";
 import { identifier, optionalIdentifier } from "../identifiers.ts";
 import { presentListedRun, presentRun } from "../present.ts";
 import { parseRunFields } from "../run-fields.ts";
+import { runListQuery, runPage } from "../run-lists.ts";
 import { listedRunSchema, runEventSchema, runSchema } from "../schemas.ts";
 import { agentOf, principalOf, type Served, storeOf } from "../served.ts";
-import { eventStream, streamHeaders } from "../sse.ts";
+import { eventFrames, eventStream, streamHeaders } from "../sse.ts";
 
 const agentPath = z.object({ agent_id: identifier.openapi({ example: "copilot" }) });
-
-/** Runs that a list holds where nothing else is asked for. */
-const defaultLimit = 100;
 
 const objectOrText = z.union([z.record(z.string(), z.unknown()), z.string()]);
 
@@ -25,6 +22,10 @@ const runBody = z
       .min(1)
       .openapi({ description: "What the user says.", example: "Summarize this thread" }),
     stream: z.boolean().default(true).openapi({ description: "Server-Sent Events, or one JSON answer." }),
+    cancel_on_disconnect: z
+      .boolean()
+      .default(false)
+      .openapi({ description: "Cancels the run when its caller goes away; else it goes on." }),
     session_id: z
       .string()
       .optional()
@@ -90,22 +91,7 @@ const listRuns = createRoute({
     query: z.object({
       session_id: identifier,
       user_id: optionalIdentifier,
-      status: z
-        .string()
-        .optional()
-        .transform((text, context): RunStatus | undefined => {
-          const status = text?.toLowerCase();
-          if (status === undefined || status === "") return undefined;
-          if ((runStatuses as readonly string[]).includes(status)) return status as RunStatus;
-          context.addIssue({ code: "custom", message: `Input should be one of ${runStatuses.join(", ")}` });
-          return z.NEVER;
-        })
-        .openapi({ type: "string", enum: [...runStatuses] }),
-      limit: z.coerce.number().int().min(1).max(1000).optional(),
-      cursor: z
-        .string()
-        .regex(/^\d{1,15}$/, "Not a cursor of this list")
-        .optional(),
+      ...runListQuery,
     }),
   },
   responses: jsonResponse("The runs.", z.array(listedRunSchema), 404, 422, 503),
@@ -134,7 +120,7 @@ export function runRoutes(app: OpenAPIHono, served: Served): void {
     if (c.req.header("idempotency-key") !== undefined) {
       throw InvalidRequestError.field(["header", "idempotency-key"], "This version does not take it yet");
     }
-    const { output, message, stream, attachments, ...given } = parseRunFields(
+    const { output, message, stream, attachments, cancelOnDisconnect, ...given } = parseRunFields(
       await readBody(c, served.limits),
     );
     const principal = principalOf(c);
@@ -153,33 +139,29 @@ export function runRoutes(app: OpenAPIHono, served: Served): void {
       },
       principal,
     );
-    if (!stream) return c.json(presentRun(await run.ended(), served, principal));
-    const source = { follow: run.follow(-1), toWire: run.log.toWire.bind(run.log) };
-    return c.body(eventStream(source), 200, streamHeaders);
+    const leave = cancelOnDisconnect
+      ? () => run.abort(new RunCancelledError("The caller went away."))
+      : undefined;
+    if (!stream) {
+      if (leave) c.req.raw.signal.addEventListener("abort", leave, { once: true });
+      return c.json(presentRun(await run.ended(), served, principal));
+    }
+    const frames = eventFrames(run.follow(-1), run.log.toWire);
+    return c.body(eventStream(frames, leave), 200, streamHeaders);
   });
 
   app.openapi(listRuns, async (c): Promise<Response> => {
     const agent = agentOf(served, c.req.valid("param").agent_id);
-    const { session_id, user_id, status, cursor, limit: asked } = c.req.valid("query");
-    const all = served.agnoCompat && asked === undefined && cursor === undefined;
-    const limit = all ? Number.MAX_SAFE_INTEGER - 1 : (asked ?? defaultLimit);
+    const { session_id, user_id, ...fields } = c.req.valid("query");
     const store = await storeOf(served, c);
-    const found = await store.runs.ofSession({
-      sessionId: session_id,
-      agentId: agent.id,
-      limit: limit + 1,
-      ...(user_id !== undefined && { userId: user_id }),
-      ...(statuses && { statuses }),
-      ...(cursor !== undefined && { before: Number(cursor) }),
-    });
-    const page = found.slice(Math.max(0, found.length - limit));
-    if (page.length < found.length) {
-      const next = new URL(c.req.url);
-      next.searchParams.set("cursor", String(page[0]!.order));
-      next.searchParams.set("limit", String(limit));
-      // Counted from this request's own URL: a host app may have this one under a path that it does not know.
-      c.header("Link", `<${next.search}>; rel="next"`);
-    }
+    const page = await runPage(c, fields, served.agnoCompat, (filter) =>
+      store.runs.ofSession({
+        ...filter,
+        sessionId: session_id,
+        agentId: agent.id,
+        ...(user_id !== undefined && { userId: user_id }),
+      }),
+    );
     return c.json(page.map(({ run }) => presentListedRun(run, served, principalOf(c))));
   });
 

@@ -1,0 +1,152 @@
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { NotFoundError } from "../../errors.ts";
+import type { Run } from "../../events/run.ts";
+import { replay } from "../../runs/follow.ts";
+import type { LiveRun } from "../../runs/live-run.ts";
+import { type RunEnvelope, wireOf } from "../../runs/run-log.ts";
+import { errorResponses } from "../describe.ts";
+import { identifier, optionalIdentifier } from "../identifiers.ts";
+import { looseFields } from "../loose-fields.ts";
+import { wireStatus } from "../present.ts";
+import { runEventSchema } from "../schemas.ts";
+import { agentOf, type Served, storeOf } from "../served.ts";
+import { controlFrame, eventFrames, eventStream, streamHeaders } from "../sse.ts";
+
+const cursor = z
+  .union([
+    z.literal("").transform(() => undefined),
+    z.null().transform(() => undefined),
+    z.coerce.number().int().min(-1),
+  ])
+  .optional();
+
+const fields = z.strictObject({
+  last_event_index: cursor,
+  session_id: optionalIdentifier,
+  user_id: optionalIdentifier,
+});
+
+const request = {
+  params: z.object({ agent_id: identifier.openapi({ example: "copilot" }), run_id: identifier }),
+  query: z.object({
+    last_event_index: z.string().optional().openapi({ type: "integer", description: "-1 or absent: all." }),
+    session_id: z.string().optional(),
+    user_id: z.string().optional(),
+  }),
+};
+
+const describe = {
+  path: "/agents/{agent_id}/runs/{run_id}/resume" as const,
+  tags: ["Runs"] as string[],
+  description:
+    "Every event after the last one that the reader has, each once and in order; then what comes. The index may also be " +
+    "in the body, or in the header `Last-Event-ID`. `catch_up`, `replay` and `subscribed` are no events of the run.",
+};
+
+const events = {
+  description: "The events.",
+  content: { "text/event-stream": { schema: runEventSchema } },
+};
+
+const resumeByPost = createRoute({
+  ...describe,
+  method: "post",
+  operationId: "resume_run",
+  summary: "Take up the stream of a run again",
+  request,
+  responses: { 200: events, ...errorResponses(404, 413, 415, 422, 503) },
+});
+
+const resumeByGet = createRoute({
+  ...describe,
+  method: "get",
+  operationId: "resume_run_by_get",
+  summary: "Take up the stream of a run again, as EventSource does",
+  request,
+  responses: {
+    200: events,
+    204: { description: "The run has ended, and the reader has all of it: an EventSource stops." },
+    ...errorResponses(404, 422, 503),
+  },
+});
+
+/** Resuming a stream: by POST as clients of the original do, by GET as a browser does by itself. */
+export function resumeRoutes(app: OpenAPIHono, served: Served): void {
+  app.openAPIRegistry.registerPath(resumeByPost);
+  app.openAPIRegistry.registerPath(resumeByGet);
+  app.on(["GET", "POST"], "/agents/:agent_id/runs/:run_id/resume", (c) => resume(served, c));
+}
+
+async function resume(served: Served, c: Context): Promise<Response> {
+  const {
+    last_event_index = -1,
+    session_id,
+    user_id,
+  } = await looseFields(c, fields, served.limits, {
+    last_event_index: c.req.header("last-event-id"),
+  });
+  const agent = agentOf(served, c.req.param("agent_id") ?? "");
+  const runId = c.req.param("run_id") ?? "";
+  const store = await storeOf(served, c);
+  const found = await store.runs.get({
+    runId,
+    agentId: agent.id,
+    ...(session_id !== undefined && { sessionId: session_id }),
+    ...(user_id !== undefined && { userId: user_id }),
+  });
+  if (!found) throw new NotFoundError("Run not found");
+
+  const live = served.runner.live(runId);
+  if (live) return c.body(eventStream(liveFrames(live, last_event_index)), 200, streamHeaders);
+  const { run } = found;
+  const end = run.last_event_index;
+  if (c.req.method === "GET" && last_event_index >= end) return c.body(null, 204);
+  const frames = replayFrames(run, Math.min(last_event_index, end), served);
+  return c.body(eventStream(frames), 200, streamHeaders);
+
+  async function* replayFrames({ run_id, status }: Run, after: number, { agnoCompat }: Served) {
+    const shown = wireStatus(status, { agnoCompat });
+    yield controlFrame("replay", {
+      run_id,
+      status: shown,
+      total_events: end - after,
+      total_buffered: end + 1,
+      last_event_index_requested: last_event_index,
+      message: `The run is ${shown}. ${end - after} of ${end + 1} events follow.`,
+    });
+    yield* eventFrames(replay(store, run_id, after), wireOf(envelopeOf(run, agent.name)));
+  }
+}
+
+/** A run that is under way here: what was missed, then what comes. */
+async function* liveFrames(run: LiveRun, after: number): AsyncGenerator<string, void, void> {
+  const { runId, log } = run;
+  const count = log.nextIndex;
+  if (after >= count) {
+    yield controlFrame("error", {
+      run_id: runId,
+      error: `The run has ${count} events so far: there is none with the index ${after}. Resume from a smaller one.`,
+    });
+    return;
+  }
+  if (after < count - 1) {
+    yield controlFrame("catch_up", {
+      run_id: runId,
+      status: run.fold.status,
+      missed_events: count - 1 - after,
+      current_event_count: count,
+    });
+  }
+  yield controlFrame("subscribed", { run_id: runId, status: run.fold.status, current_event_count: count });
+  yield* eventFrames(run.follow(after), log.toWire);
+}
+
+function envelopeOf(run: Run, agentName: string | undefined): RunEnvelope {
+  return {
+    agent_id: run.agent_id,
+    ...(agentName === undefined ? {} : { agent_name: agentName }),
+    run_id: run.run_id,
+    session_id: run.session_id,
+  };
+}

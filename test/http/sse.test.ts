@@ -1,0 +1,79 @@
+import { afterEach, expect, test, vi } from "vitest";
+import { eventFrames, eventStream } from "../../src/http/sse.ts";
+import type { LogEntry } from "../../src/runs/run-log.ts";
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const toWire = ({ json }: LogEntry) => json;
+const entry: LogEntry = { index: 0, event: "RunContent", json: '{"content":"hi"}' };
+
+/** Reads what is there, and says how it went on: whether the stream ended, failed, or waits. */
+async function text(stream: ReadableStream<Uint8Array>, reads: number): Promise<string> {
+  const reader = stream.getReader();
+  let got = "";
+  for (let i = 0; i < reads; i++) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    got += new TextDecoder().decode(value);
+  }
+  reader.releaseLock();
+  return got;
+}
+
+test("a stream tells browsers when to come back, then the events", async () => {
+  async function* follow() {
+    yield [entry];
+  }
+  const stream = eventStream(eventFrames(follow(), toWire));
+  expect(await text(stream, 3)).toMatch(
+    /^retry: \d+\n\nid: 0\nevent: RunContent\ndata: \{"content":"hi"\}\n\n$/,
+  );
+});
+
+test("a silent stream is kept open by a comment every 15 seconds", async () => {
+  vi.useFakeTimers();
+  async function* follow(): AsyncGenerator<LogEntry[], void, void> {
+    await new Promise(() => undefined);
+  }
+  const stream = eventStream(eventFrames(follow(), toWire));
+  await text(stream, 1);
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect(await text(stream, 2)).toBe(": keep-alive\n\n: keep-alive\n\n");
+  await stream.cancel();
+});
+
+test("a log that cannot be read ends its stream, and nothing is left running that could end the server", async () => {
+  vi.useFakeTimers();
+  async function* follow(): AsyncGenerator<LogEntry[], void, void> {
+    yield [entry];
+    throw new Error("the database is away");
+  }
+  const stream = eventStream(eventFrames(follow(), toWire));
+  await expect(text(stream, 3)).rejects.toThrow();
+  expect(vi.getTimerCount()).toBe(0);
+  await vi.advanceTimersByTimeAsync(60_000);
+});
+
+test("a reader that takes nothing for too long is let go, and with it its timer", async () => {
+  vi.useFakeTimers();
+  async function* follow(): AsyncGenerator<LogEntry[], void, void> {
+    while (true) yield [entry];
+  }
+  const stream = eventStream(eventFrames(follow(), toWire));
+  await text(stream, 2);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(vi.getTimerCount()).toBe(0);
+  await expect(text(stream, 10)).rejects.toThrow();
+});
+
+test("a reader that leaves takes its timer with it", async () => {
+  vi.useFakeTimers();
+  async function* follow(): AsyncGenerator<LogEntry[], void, void> {
+    await new Promise(() => undefined);
+  }
+  const stream = eventStream(eventFrames(follow(), toWire));
+  await stream.cancel();
+  expect(vi.getTimerCount()).toBe(0);
+});
