@@ -56,7 +56,11 @@ describe.each(engines)("on $name", (engine) => {
   test("of many who make the same session at once, one does", async () => {
     const made = await Promise.all(
       Array.from({ length: 20 }, (_, n) =>
-        sessions.status("POST", "/sessions", { session_id: "contested", user_id: `u${n}`, session_name: "x" }),
+        sessions.status("POST", "/sessions", {
+          session_id: "contested",
+          user_id: `u${n}`,
+          session_name: "x",
+        }),
       ),
     );
     expect(made.toSorted()).toEqual([201, ...Array(19).fill(409)]);
@@ -105,7 +109,9 @@ describe.each(engines)("on $name", (engine) => {
     await say({ session_id: "nobodys", message: "walrus tusks" });
     expect(await sessions.status("GET", "/sessions/nobodys?user_id=ada")).toBe(404);
     expect(await sessions.ids("user_id=adopter&search=walrus")).toEqual([]);
-    const patched = await send(server.url, "PATCH", "/sessions/nobodys?user_id=adopter", { metadata: { a: 1 } });
+    const patched = await send(server.url, "PATCH", "/sessions/nobodys?user_id=adopter", {
+      metadata: { a: 1 },
+    });
     expect(await patched.json()).toMatchObject({ user_id: "adopter", session_name: "Lonely" });
     expect(await sessions.ids("user_id=adopter&search=walrus")).toEqual(["nobodys"]);
     expect(await sessions.ids("user_id=adopter&search=lonely")).toEqual(["nobodys"]);
@@ -153,15 +159,21 @@ describe.each(engines)("on $name", (engine) => {
     ["POST", "/sessions/x/rename", {}, 422, "session_name"],
     ["GET", "/sessions/x?type=workflow", undefined, 404, "Workflow"],
     ["GET", "/sessions/x%00", undefined, 422, "session_id"],
-  ] as [string, string, unknown, number, string][])("%s %s %j is %i", async (method, path, body, status, named) => {
-    const answer =
-      body === undefined ? await fetch(server.url + path) : await send(server.url, method, path, body);
-    expect(answer.status).toBe(status);
-    expect(JSON.stringify(await answer.json())).toContain(named);
-  });
+  ] as [string, string, unknown, number, string][])(
+    "%s %s %j is %i",
+    async (method, path, body, status, named) => {
+      const answer =
+        body === undefined ? await fetch(server.url + path) : await send(server.url, method, path, body);
+      expect(answer.status).toBe(status);
+      expect(JSON.stringify(await answer.json())).toContain(named);
+    },
+  );
 
   test("a body of another type, and one over the limit, are refused", async () => {
-    const form = await fetch(`${server.url}/sessions`, { method: "POST", body: new URLSearchParams({ a: "1" }) });
+    const form = await fetch(`${server.url}/sessions`, {
+      method: "POST",
+      body: new URLSearchParams({ a: "1" }),
+    });
     expect(form.status).toBe(415);
     const large = { session_state: { text: "x".repeat(1024 ** 2) } };
     expect(await sessions.status("POST", "/sessions", large)).toBe(413);

@@ -33,19 +33,22 @@ describe.each(engines)("on $name", (engine) => {
     }
   }
 
-  test.each(["created_at", "updated_at", "session_name"])("page by page and by cursor the list is the same: %s", async (by) => {
-    for (const order of ["asc", "desc"]) {
-      const query = `user_id=ada&limit=7&sort_by=${by}&sort_order=${order}`;
-      const whole = await sessions.ids(`user_id=ada&limit=1000&sort_by=${by}&sort_order=${order}`);
-      expect(new Set(whole).size).toBe(25);
-      const paged = await Promise.all([1, 2, 3, 4].map((page) => sessions.ids(`${query}&page=${page}`)));
-      expect(paged.flat()).toEqual(whole);
-      const pages = await byCursor(query);
-      expect(pages.flatMap(({ data }) => data.map(({ session_id }) => session_id))).toEqual(whole);
-      expect(pages.map(({ meta }) => meta.page)).toEqual([1, 2, 3, 4]);
-      expect(pages.map(({ meta }) => [meta.total_count, meta.total_pages])).toEqual(Array(4).fill([25, 4]));
-    }
-  });
+  test.each(["created_at", "updated_at", "session_name"])(
+    "page by page and by cursor the list is the same: %s",
+    async (by) => {
+      for (const order of ["asc", "desc"]) {
+        const query = `user_id=ada&limit=7&sort_by=${by}&sort_order=${order}`;
+        const whole = await sessions.ids(`user_id=ada&limit=1000&sort_by=${by}&sort_order=${order}`);
+        expect(new Set(whole).size).toBe(25);
+        const paged = await Promise.all([1, 2, 3, 4].map((page) => sessions.ids(`${query}&page=${page}`)));
+        expect(paged.flat()).toEqual(whole);
+        const pages = await byCursor(query);
+        expect(pages.flatMap(({ data }) => data.map(({ session_id }) => session_id))).toEqual(whole);
+        expect(pages.map(({ meta }) => meta.page)).toEqual([1, 2, 3, 4]);
+        expect(pages.map(({ meta }) => [meta.total_count, meta.total_pages])).toEqual(Array(4).fill([25, 4]));
+      }
+    },
+  );
 
   test("the newest come first where nothing else is asked for, 20 of them", async () => {
     const page = await sessions.list("user_id=ada");
@@ -53,7 +56,10 @@ describe.each(engines)("on $name", (engine) => {
     expect(page.data[0]).toMatchObject({ session_id: "s24", session_type: "agent", metrics: {} });
     expect(page.data[0]).not.toHaveProperty("chat_history");
     expect(page.meta).toMatchObject({ page: 1, limit: 20, total_pages: 2, total_count: 25 });
-    expect((await sessions.list("user_id=ada&page=50")).meta).toMatchObject({ total_count: 25, total_pages: 2 });
+    expect((await sessions.list("user_id=ada&page=50")).meta).toMatchObject({
+      total_count: 25,
+      total_pages: 2,
+    });
   });
 
   test("a list that is read by its cursors has each once while others come and go", async () => {
@@ -90,7 +96,9 @@ describe.each(engines)("on $name", (engine) => {
     expect((await sessions.list("user_id=ada&agent_id=copilot&component_id=other")).data).toEqual([]);
     expect((await sessions.list("user_id=ada&type=agent")).meta.total_count).toBe(25);
     expect((await sessions.list("user_id=ada&type=team")).data).toEqual([]);
-    expect((await sessions.list("user_id=ada&type=&sort_by=&sort_order=&cursor=&search=")).data).toHaveLength(20);
+    expect((await sessions.list("user_id=ada&type=&sort_by=&sort_order=&cursor=&search=")).data).toHaveLength(
+      20,
+    );
   });
 
   test.each([
@@ -98,7 +106,7 @@ describe.each(engines)("on $name", (engine) => {
     "page=-1",
     "page=1.5",
     "page=x",
-    "page=99999999999999999999",
+    "page=1000001",
     "limit=0",
     "limit=1001",
     "limit=x",
@@ -140,7 +148,9 @@ describe.each(engines)("on $name", (engine) => {
   test("the tokens of a session are those of all its runs", async () => {
     const totals: number[] = [];
     for (const message of ["one", "two [[tool=add {}]]"]) {
-      const run = await (await server.run({ message, session_id: "tokens", user_id: "counter", stream: false })).json();
+      const run = await (
+        await server.run({ message, session_id: "tokens", user_id: "counter", stream: false })
+      ).json();
       totals.push(run.metrics.total_tokens);
     }
     const [listed] = (await sessions.list("user_id=counter")).data;

@@ -73,7 +73,10 @@ export class Sessions {
   }
 
   /** The runs of a session. */
-  async runs<T = { run_id: string; run_input: string; status: string }>(id: string, query = ""): Promise<T[]> {
+  async runs<T = { run_id: string; run_input: string; status: string }>(
+    id: string,
+    query = "",
+  ): Promise<T[]> {
     return (await (await fetch(`${this.url}/sessions/${id}/runs?${query}`)).json()) as T[];
   }
 

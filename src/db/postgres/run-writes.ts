@@ -42,7 +42,7 @@ export function acceptQuery(db: Kysely<Tables>) {
           .returning("runs.run_id"),
       )
       .selectFrom("session")
-      .select(["state", "user_id", "created_at", "owner_before"]);
+      .selectAll();
   });
 }
 

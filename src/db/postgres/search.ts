@@ -9,14 +9,14 @@ export function postgresSearch(schema: string): TextSearch {
       const rows = sql.id(schema, table);
       return sql`(SELECT ${sql.ref(searchable[table].id)} AS id, -ts_rank(words, query) AS rank
         FROM ${rows}, to_tsquery('simple', ${expression(query)}) AS query WHERE words @@ query
+        ${query.owner === undefined ? sql`` : sql`AND owner = ${query.owner}`}
         ${query.limit === undefined ? sql`` : sql`LIMIT ${query.limit}`})`;
     },
   };
 }
 
 /** @see https://www.postgresql.org/docs/current/datatype-textsearch.html#DATATYPE-TSQUERY */
-function expression({ words, match, owner }: WordQuery): string {
+function expression({ words, match }: WordQuery): string {
   const terms = words.map((word) => `'${word}'`);
-  const text = match === "all" ? `${terms.join(" & ")}:*` : terms.join(" | ");
-  return owner === undefined ? text : `'${owner}' & (${text})`;
+  return match === "all" ? `${terms.join(" & ")}:*` : terms.join(" | ");
 }
