@@ -72,10 +72,15 @@ const named = new Set(["properties", "$defs", "definitions", "dependentSchemas"]
 /**
  * The schema without regular expressions. The model is told them, but a caller's own must not be run here: one that takes
  * for ever on the right text would stop the server.
+ *
+ * @throws {SyntaxError} when one of them is none
  */
 function withoutPatterns(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(withoutPatterns);
   if (!isJsonObject(schema)) return schema;
+  const { pattern, patternProperties } = schema;
+  if (typeof pattern === "string") new RegExp(pattern, "u");
+  if (isJsonObject(patternProperties)) for (const key of Object.keys(patternProperties)) new RegExp(key, "u");
   const kept = Object.entries(schema).filter(([key]) => key !== "pattern" && key !== "patternProperties");
   return Object.fromEntries(
     kept.map(([key, value]: [string, unknown]) => [

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { RawBuilder } from "kysely";
 
 /** Tables whose rows are found by their words, each with the column of its text and its key. */
@@ -61,7 +61,7 @@ export function tellingWords(text: string): string[] {
 
 /** The one word that stands for a user in an index of words. */
 export function ownerWord(userId: string | undefined): string {
-  return userId === undefined ? "" : `u${createHash("sha256").update(userId).digest("hex").slice(0, 32)}`;
+  return userId === undefined ? "" : `u${hash("sha256", userId).slice(0, 32)}`;
 }
 
 /** Characters of a text that are searchable. PostgreSQL takes no index entry of more than 1 MiB. */

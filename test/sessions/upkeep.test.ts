@@ -55,7 +55,9 @@ describe.each(engines)("on $name", (engine) => {
   test("a summary is kept after each run, and stands in the prompt of the next", async () => {
     await start(engine, { enableSessionSummaries: true });
     await run(summing("They plan a trip to Oslo."));
-    await vi.waitUntil(async () => (await session()).session_summary?.summary === "They plan a trip to Oslo.");
+    await vi.waitUntil(
+      async () => (await session()).session_summary?.summary === "They plan a trip to Oslo.",
+    );
     await run("what now?", "one");
     const [system, ...rest] = asked("what now?");
     expect(system?.content).toContain("They plan a trip to Oslo.");
@@ -78,7 +80,9 @@ describe.each(engines)("on $name", (engine) => {
   test("compacting folds all but the last exchange into the summary, and leaves the transcript", async () => {
     await start(engine, { enableSessionSummaries: true, numHistoryRuns: 10 });
     const compact = async () =>
-      (await fetch(`${server.url}/agents/copilot/sessions/one/compact?user_id=ada`, { method: "POST" })).json();
+      (
+        await fetch(`${server.url}/agents/copilot/sessions/one/compact?user_id=ada`, { method: "POST" })
+      ).json();
     await run(`first ${"x".repeat(400)} ${summing("Short.")}`);
     expect(await compact()).toMatchObject({ status: "nothing_to_fold", compacted: false });
     await run("second [[say=two]]");
