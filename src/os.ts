@@ -11,6 +11,7 @@ import { newId } from "./events/ids.ts";
 import { createApp } from "./http/app.ts";
 import type { Served } from "./http/served.ts";
 import type { LogWriterOptions } from "./runs/log-writer.ts";
+import type { LeaseOptions } from "./runs/node-lease.ts";
 import { DurableRunner } from "./runs/runner.ts";
 import { listen, type RunningServer, type ServeOptions } from "./serve.ts";
 import { logLevels, readSettings } from "./settings.ts";
@@ -40,6 +41,11 @@ export interface AgentOSOptions {
   drainTimeout?: number;
   /** How the log of runs is written: milliseconds between writes, bytes of a write and of what may wait. */
   log?: Partial<LogWriterOptions>;
+  /**
+   * How the process shows that it is alive, in milliseconds: how long others take it for alive, how often it says so, how
+   * often it looks for runs of dead ones. Default 10,000, 3,000 and 2,000.
+   */
+  lease?: Partial<LeaseOptions>;
   /** Least level that is logged. Default: the setting `LOG_LEVEL`, else `info`. */
   logLevel?: (typeof logLevels)[number];
   /** Takes the place of the server's own logger. */
@@ -72,6 +78,7 @@ const wanted = {
   maxUploadBytes: notNegative,
   drainTimeout: notNegative,
   log: shapes.object,
+  lease: shapes.object,
   logLevel: {
     fits: (value) => logLevels.includes(value as never),
     words: `one of ${logLevels.join(", ")}`,
@@ -109,7 +116,12 @@ export class AgentOS {
     this.id = options.id ?? slug(options.name) ?? newId();
     this.db = options.db ?? sharedDatabase(options.agents) ?? new SqliteDb({ path: inMemory, id: "memory" });
     this.#drainTimeout = options.drainTimeout ?? 30;
-    const runner = new DurableRunner({ db: this.db, logger, ...(options.log && { logWriter: options.log }) });
+    const runner = new DurableRunner({
+      db: this.db,
+      logger,
+      ...(options.log && { logWriter: options.log }),
+      ...(options.lease && { lease: options.lease }),
+    });
     this.#served = {
       id: this.id,
       name: options.name,
@@ -146,7 +158,7 @@ export class AgentOS {
   async serve(options: ServeOptions = {}): Promise<RunningServer> {
     if (this.#server)
       throw new ConfigurationError("AgentOS: serve() was called before, and it listens already.");
-    await this.db.open();
+    await this.#served.runner.open();
     if (this.db.location === inMemory) {
       this.#served.logger.warn("no database is set: runs are kept in memory and go with the process");
     }

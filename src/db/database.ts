@@ -1,3 +1,4 @@
+import type { Leases } from "./leases.ts";
 import type { Principal } from "./principal.ts";
 import type { LogWrite } from "./records.ts";
 import type { Store } from "./store.ts";
@@ -27,6 +28,9 @@ export interface Database {
 
   /** A handle that reads and changes what a principal may, and nothing of anybody else. */
   storeFor(principal: Principal): Store;
+
+  /** Which processes are alive, and what becomes of the runs of the others. */
+  leases(): Leases;
 
   /**
    * Adds to the logs of runs and to their rows, all in one commit. Each write holds only while its `attempt` is the run's.

@@ -1,4 +1,4 @@
-import type { Kysely, SelectQueryBuilder } from "kysely";
+import type { Kysely, RawBuilder, SelectQueryBuilder } from "kysely";
 import type { PreparedQuery } from "./prepared.ts";
 import type { NewRun, SessionStart } from "./records.ts";
 import type { Tables } from "./schema.ts";
@@ -21,6 +21,14 @@ export interface Engine {
   locked<TTable extends keyof Tables, TRow>(
     query: SelectQueryBuilder<Tables, TTable, TRow>,
   ): SelectQueryBuilder<Tables, TTable, TRow>;
+
+  /** Locks the rows that a query gives, and passes over those that somebody else has locked. */
+  lockedByNobody<TTable extends keyof Tables, TRow>(
+    query: SelectQueryBuilder<Tables, TTable, TRow>,
+  ): SelectQueryBuilder<Tables, TTable, TRow>;
+
+  /** The database's clock, as Unix milliseconds. */
+  readonly now: RawBuilder<number>;
 
   /** Makes or adopts the session and writes the run, in one commit; undefined where the session is somebody else's. */
   acceptRun(run: NewRun): Promise<SessionStart | undefined>;

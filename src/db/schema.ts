@@ -14,6 +14,7 @@ export interface Tables {
   session_texts: SessionTextsTable;
   memories: MemoriesTable;
   memory_topics: MemoryTopicsTable;
+  nodes: NodesTable;
 }
 
 interface SessionsTable {
@@ -130,4 +131,10 @@ interface MemoryTopicsTable {
   memory_id: string;
   position: number;
   topic: string;
+}
+
+interface NodesTable {
+  node_id: string;
+  /** By the database's clock. */
+  lease_until: number;
 }

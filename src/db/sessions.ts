@@ -75,14 +75,13 @@ export interface SessionPage {
 /** Part of a list of sessions. */
 export interface SessionList<T = StoredSession> {
   sessions: T[];
-  /** How many there are in all: no more than {@link mostSessionsCounted} and one are counted. */
+  /** How many there are in all, as far as they were counted. */
   total: number;
+  /** Whether there are more than were counted. */
+  isCapped: boolean;
   /** Whether others follow. */
   more: boolean;
 }
-
-/** Sessions that are counted at most: the count of a longer list stays there. */
-export const mostSessionsCounted = 10_000;
 
 /** A session that a search found. */
 export interface FoundSession extends StoredSession {

@@ -10,6 +10,7 @@ import type { Store } from "../db/store.ts";
 import {
   AgentOSError,
   RunCancelledError,
+  RunLostError,
   RunTimeoutError,
   ServerStoppedError,
   UnavailableError,
@@ -21,6 +22,7 @@ import { AfterRun } from "./after-run.ts";
 import { LiveRun } from "./live-run.ts";
 import { defaultLogWriterOptions, LogWriter, type LogWriterOptions } from "./log-writer.ts";
 import { mediaOf } from "./media.ts";
+import { defaultLeaseOptions, type LeaseOptions, NodeLease } from "./node-lease.ts";
 import { prepare, stateOf } from "./prepare.ts";
 import { rememberRun } from "./remember.ts";
 import { keepUp } from "./session-upkeep.ts";
@@ -30,6 +32,7 @@ export interface RunnerOptions {
   db: Database;
   logger: Logger;
   logWriter?: Partial<LogWriterOptions>;
+  lease?: Partial<LeaseOptions>;
 }
 
 /**
@@ -40,7 +43,7 @@ export class DurableRunner implements Runner {
   readonly #db: Database;
   readonly #logger: Logger;
   readonly #writer: LogWriter;
-  readonly #nodeId = newId();
+  readonly #lease: NodeLease;
   readonly #live = new Map<string, LiveRun>();
   readonly #afterRun: AfterRun;
   /** Runs that are being accepted. */
@@ -51,12 +54,26 @@ export class DurableRunner implements Runner {
     this.#db = options.db;
     this.#logger = options.logger;
     this.#afterRun = new AfterRun(options.logger);
+    this.#lease = new NodeLease(newId(), {
+      leases: () => options.db.leases(),
+      options: { ...defaultLeaseOptions, ...options.lease },
+      logger: options.logger,
+      onLost: () => {
+        for (const run of this.#live.values()) run.abort(new RunLostError(run.runId));
+      },
+    });
     this.#writer = new LogWriter(options.db, { ...defaultLogWriterOptions, ...options.logWriter });
   }
 
   /** How many runs are under way here. */
   get liveRuns(): number {
     return this.#live.size;
+  }
+
+  /** Opens the database, takes the lease of this process, and ends what dead processes left behind. */
+  async open(): Promise<void> {
+    await this.#db.open();
+    await this.#lease.hold();
   }
 
   /**
@@ -77,7 +94,7 @@ export class DurableRunner implements Runner {
   }
 
   async #accept(request: RunRequest, principal: Principal): Promise<LiveRun> {
-    await this.#db.open();
+    await this.open();
     const { agent } = request;
     const store = this.#db.storeFor(principal);
     const runId = `run_${newId()}`;
@@ -91,7 +108,7 @@ export class DurableRunner implements Runner {
       sessionId,
       agentId: agent.id,
       userId: request.userId,
-      nodeId: this.#nodeId,
+      nodeId: this.#lease.nodeId,
       background: false,
       input,
       metadata,
@@ -158,6 +175,7 @@ export class DurableRunner implements Runner {
     }
     clearTimeout(timer);
     await this.#afterRun.settled();
+    await this.#lease.release();
   }
 
   /** Sees a run from its start to its end. Never rejects: a run's failure is its own business. */

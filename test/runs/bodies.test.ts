@@ -144,6 +144,13 @@ describe.each(engines)("on $name", (engine) => {
     }
   });
 
+  test("a schema's regular expression that would take for ever is not run on the server", async () => {
+    const output_schema = { type: "object", properties: { a: { type: "string", pattern: "^(a+)+$" } } };
+    const message = `[[say={"a":"${"a".repeat(40)}!"}]]`;
+    const answer = await server.run({ message, output_schema, stream: false });
+    expect(await answer.json()).toMatchObject({ status: "completed" });
+  });
+
   test("a title of an output schema with odd characters makes no failure of the server", async () => {
     const output_schema = { title: "a\u0000b\ud800", type: "object", properties: { n: { type: "number" } } };
     const answer = await server.run({ message: '[[say={"n":1}]]', output_schema, stream: false });

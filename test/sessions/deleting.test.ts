@@ -104,7 +104,7 @@ describe.each(engines)("on $name", (engine) => {
       { message: "read", session_id: "files2", user_id: "mo" },
       "same bytes",
     );
-    const urls = [first, second].map((run) => (run["input"] as { files: { url: string }[] }).files[0]!.url);
+    const urls = [first, second].map((run) => run.input.files[0]!.url);
     await sessions.status("DELETE", "/sessions/files1");
     expect(await sessions.status("GET", urls[0]!)).toBe(404);
     const kept = await fetch(server.url + urls[1]!);
@@ -127,7 +127,7 @@ describe.each(engines)("on $name", (engine) => {
         ),
       ]);
       expect(deleted).toBe(204);
-      const { url } = (run["input"] as { files: { url: string }[] }).files[0]!;
+      const { url } = run.input.files[0]!;
       expect(await (await fetch(server.url + url)).text()).toBe(`bytes ${round}`);
     }
   });

@@ -5,6 +5,11 @@ import { remember } from "../support/run-tools.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { Sessions } from "../support/sessions.ts";
 
+interface Listed {
+  run_id: string;
+  messages: { id: string }[];
+}
+
 describe.each(engines)("on $name", (engine) => {
   let server: TestServer;
   let sessions: Sessions;
@@ -39,10 +44,7 @@ describe.each(engines)("on $name", (engine) => {
     await say("source", "last");
     const id = await fork("source");
     expect(await inputs(id)).toEqual([message, "bad [[error=400]]", "last"]);
-    const [from, to] = [
-      await sessions.runs<Record<string, never>>("source"),
-      await sessions.runs<Record<string, never>>(id),
-    ];
+    const [from, to] = [await sessions.runs<Listed>("source"), await sessions.runs<Listed>(id)];
     for (const [i, run] of to.entries()) {
       const { run_id, messages, ...same } = run;
       const { run_id: sourceId, messages: sourceMessages, ...source } = from[i]!;
@@ -50,7 +52,7 @@ describe.each(engines)("on $name", (engine) => {
       expect(run_id).not.toBe(sourceId);
       const said = (list: { id: string }[]) => list.map(({ id: _, ...rest }) => rest);
       expect(said(messages)).toEqual(said(sourceMessages));
-      expect((messages as { id: string }[])[0]?.id).not.toBe((sourceMessages as { id: string }[])[0]?.id);
+      expect(messages[0]?.id).not.toBe(sourceMessages[0]?.id);
     }
     expect(await sessions.get(id)).toMatchObject({
       session_name: (await sessions.get("source")).session_name,

@@ -28,6 +28,12 @@ export interface SessionPage {
   };
 }
 
+/** A run with files as it is answered, as far as tests look at it. */
+export interface RunWithFiles {
+  run_id: string;
+  input: { files: { id: string; url: string }[] };
+}
+
 /** What tests ask of sessions, over HTTP. */
 export class Sessions {
   readonly url: string;
@@ -81,13 +87,13 @@ export class Sessions {
   }
 
   /** Sends a run with files, not streamed. */
-  async runWithFiles(fields: Record<string, string>, ...texts: string[]): Promise<Record<string, never>> {
+  async runWithFiles(fields: Record<string, string>, ...texts: string[]): Promise<RunWithFiles> {
     const form = new FormData();
     for (const [name, value] of Object.entries({ stream: "false", ...fields })) form.set(name, value);
     for (const [i, text] of texts.entries()) {
       form.append("files", new File([text], `file${i}.txt`, { type: "text/plain" }));
     }
     const answer = await fetch(`${this.url}/agents/copilot/runs`, { method: "POST", body: form });
-    return (await answer.json()) as Record<string, never>;
+    return (await answer.json()) as RunWithFiles;
   }
 }

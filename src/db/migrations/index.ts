@@ -5,10 +5,16 @@ import type { Tables } from "../schema.ts";
 import { runs } from "./001-runs.ts";
 import { sessions } from "./002-sessions.ts";
 import { memories } from "./003-memories.ts";
+import { nodes } from "./004-nodes.ts";
 
 /** In the order in which they are run. They only add: an older node goes on beside a newer schema. */
 function migrations(engine: "sqlite" | "postgres"): Record<string, Migration> {
-  return { "001-runs": runs(engine), "002-sessions": sessions(engine), "003-memories": memories(engine) };
+  return {
+    "001-runs": runs(engine),
+    "002-sessions": sessions(engine),
+    "003-memories": memories(engine),
+    "004-nodes": nodes(),
+  };
 }
 
 /**

@@ -1,8 +1,9 @@
-import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from "kysely";
+import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient, sql } from "kysely";
 import type pg from "pg";
 import { AgentOSError, ConfigurationError, DatabaseUnavailableError } from "../../errors.ts";
 import type { Database } from "../database.ts";
 import type { Engine } from "../engine.ts";
+import { Leases } from "../leases.ts";
 import { migrate } from "../migrations/index.ts";
 import type { PreparedQuery } from "../prepared.ts";
 import type { Principal } from "../principal.ts";
@@ -45,6 +46,9 @@ export class PostgresDb implements Database {
   /** One connection, for the log alone: a pool full of requests never holds up an append. */
   readonly #logPool: pg.Pool;
   readonly #engine: Engine;
+  /** One connection, to show that this process lives: neither requests nor the log hold it up. */
+  readonly #controlPool: pg.Pool;
+  readonly #leases: Leases;
   readonly #storeFor: (principal: Principal) => Store;
   readonly #appendText: string;
   #opening: Promise<void> | undefined;
@@ -60,12 +64,20 @@ export class PostgresDb implements Database {
     const onError = () => undefined;
     this.#pool = createPool(url, options.poolSize ?? 10, onError);
     this.#logPool = createPool(url, 1, onError);
+    this.#controlPool = createPool(url, 1, onError);
     const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: telling(this.#pool) }) }).withSchema(
       this.#schema,
     );
     this.#appendText = appendText(this.#schema);
     this.#engine = this.#makeEngine(db);
     this.#storeFor = storeFactory(this.#engine, db);
+    const control = new Kysely<Tables>({
+      dialect: new PostgresDialect({ pool: telling(this.#controlPool) }),
+    }).withSchema(this.#schema);
+    this.#leases = new Leases({
+      ...this.#engine,
+      transaction: (work) => retried(() => control.transaction().execute(work)),
+    });
   }
 
   open(): Promise<void> {
@@ -81,12 +93,18 @@ export class PostgresDb implements Database {
   }
 
   close(): Promise<void> {
-    this.#closing ??= Promise.all([this.#pool.end(), this.#logPool.end()]).then(() => undefined);
+    this.#closing ??= Promise.all([this.#pool.end(), this.#logPool.end(), this.#controlPool.end()]).then(
+      () => undefined,
+    );
     return this.#closing;
   }
 
   storeFor(principal: Principal): Store {
     return this.#storeFor(principal);
+  }
+
+  leases(): Leases {
+    return this.#leases;
   }
 
   async writeLogs(writes: readonly LogWrite[]): Promise<ReadonlySet<string>> {
@@ -122,6 +140,8 @@ export class PostgresDb implements Database {
       db,
       search: postgresSearch(this.#schema),
       locked: (query) => query.forUpdate(),
+      lockedByNobody: (query) => query.forUpdate().skipLocked(),
+      now: sql<number>`CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)`,
       transaction: (work) => retried(() => db.transaction().execute(work)),
       all: (query, parameters) => this.#run(this.#pool, config(query, parameters)),
       acceptRun: async (run) => {

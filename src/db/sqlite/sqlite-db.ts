@@ -1,8 +1,9 @@
 import { existsSync, realpathSync } from "node:fs";
-import { Kysely, SqliteDialect } from "kysely";
+import { Kysely, SqliteDialect, sql } from "kysely";
 import { ConfigurationError, DatabaseUnavailableError } from "../../errors.ts";
 import type { Database } from "../database.ts";
 import type { Engine } from "../engine.ts";
+import { Leases } from "../leases.ts";
 import { migrate } from "../migrations/index.ts";
 import type { Principal } from "../principal.ts";
 import type { LogWrite } from "../records.ts";
@@ -35,6 +36,7 @@ interface Open {
   index: TextIndex;
   writes: SqliteRunWrites;
   storeFor: (principal: Principal) => Store;
+  leases: Leases;
   checkpointer: { stop(): Promise<void> } | undefined;
 }
 
@@ -103,6 +105,10 @@ export class SqliteDb implements Database {
     return this.#opened.storeFor(principal);
   }
 
+  leases(): Leases {
+    return this.#opened.leases;
+  }
+
   async writeLogs(writes: readonly LogWrite[]): Promise<ReadonlySet<string>> {
     const { commit, writes: statements } = this.#opened;
     const lost = new Set<string>();
@@ -137,11 +143,17 @@ export class SqliteDb implements Database {
         search: sqliteSearch(index),
         // One transaction at a time: what it reads, nobody else changes.
         locked: (query) => query,
+        lockedByNobody: (query) => query,
+        now: sql<number>`CAST(unixepoch('subsec') * 1000 AS INTEGER)`,
         transaction: (work) => commit.alone(() => work(db)),
         all: (query, parameters) => Promise.resolve(connection.run(query, parameters)),
         // A foreground run is promised to nobody before its first answer, and that waits for the disk.
         acceptRun: (run) => commit.run(() => writes.accept(run), run.background),
       };
+      const leases = new Leases(engine);
+      // No other process can have the file open: whoever had runs under way in it is gone.
+      await engine.transaction((inside) => inside.deleteFrom("nodes").execute());
+      await leases.sweep();
       return {
         connection,
         commit,
@@ -149,6 +161,7 @@ export class SqliteDb implements Database {
         index,
         writes,
         storeFor: storeFactory(engine, db),
+        leases,
         checkpointer: path === inMemory ? undefined : startCheckpointer(path),
       };
     } catch (error) {

@@ -2,35 +2,26 @@ import { sql } from "kysely";
 import type { Message } from "../../events/messages.ts";
 import type { TokenUsage } from "../../events/metrics.ts";
 import type { Engine } from "../engine.ts";
-import {
-  following,
-  type SessionRow,
-  sessionColumns,
-  sessionOf,
-  sortKey,
-  wanted,
-} from "../queries/sessions.ts";
-import { ownerWord, type WordQuery, wordsOf } from "../search.ts";
-import {
-  type FoundSession,
-  mostSessionsCounted,
-  type NewSession,
-  type SessionChange,
-  type SessionFilter,
-  type SessionList,
-  type SessionPage,
-  type SessionRef,
-  type SessionSort,
-  type StoredSession,
+import { following, sessionColumns, sessionOf, sortKey, wanted } from "../queries/sessions.ts";
+import type {
+  FoundSession,
+  NewSession,
+  SessionChange,
+  SessionFilter,
+  SessionList,
+  SessionPage,
+  SessionRef,
+  SessionSort,
+  StoredSession,
 } from "../sessions.ts";
-import { snippetOf } from "../snippets.ts";
 import type { Scope } from "./scope.ts";
 import { changeSession, createSession } from "./session-changes.ts";
 import { type ForkRequest, forkSession } from "./session-fork.ts";
 import { deleteSessions } from "./session-removal.ts";
+import { searchSessions } from "./session-search.ts";
 
-/** Texts that a search ranks at most. One that finds more takes those that the index gives first. */
-const mostTextsRanked = 10_000;
+/** Sessions that are counted at most: the count of a longer list stays there. */
+const mostCounted = 10_000;
 
 /** Runs whose messages the history of a session shows. */
 const shownRuns = 100;
@@ -80,62 +71,17 @@ export class SessionStore {
     // On the last page there is nothing to count.
     const more = rows.length > limit;
     const known = !after && !more && (rows.length > 0 || offset === 0);
-    const total = known ? offset + rows.length : await this.#count(filter);
-    return { sessions: rows.slice(0, limit).map(sessionOf), total, more };
+    const counted = known ? offset + rows.length : await this.#count(filter);
+    const total = Math.min(counted, mostCounted);
+    return { sessions: rows.slice(0, limit).map(sessionOf), total, isCapped: counted > total, more };
   }
 
   /**
    * Sessions whose name, or what was said in one of their runs, has all the words; the last one may be the beginning of
    * one. The best match comes first, and each session once.
    */
-  async search(filter: SessionFilter, text: string, page: SessionPage): Promise<SessionList<FoundSession>> {
-    const words = wordsOf(text);
-    if (words.length === 0 || this.#scope.empty) return { sessions: [], total: 0, more: false };
-    const { db, search } = this.#engine;
-    const { unrestricted, userId } = this.#scope.principal;
-    const owner = unrestricted ? filter.userId : userId;
-    const query: WordQuery = {
-      words,
-      match: "all",
-      limit: mostTextsRanked,
-      ...(owner !== undefined && { owner: ownerWord(owner) }),
-    };
-    await search.upToDate();
-    const own = db
-      .selectFrom("sessions")
-      .select("sessions.session_id")
-      .where((eb) => wanted(eb, this.#scope, filter));
-    const hits = db
-      .selectFrom(search.matches("session_texts", query).as("hit"))
-      .innerJoin("session_texts", "session_texts.text_id", "hit.id")
-      .innerJoin(own.as("own"), "own.session_id", "session_texts.session_id")
-      .select(["session_texts.session_id", "hit.id as text_id", "hit.rank"])
-      .select(
-        sql<number>`row_number() OVER (PARTITION BY ${sql.ref("session_texts.session_id")} ORDER BY ${sql.ref("hit.rank")}, ${sql.ref("hit.id")} DESC)`.as(
-          "place",
-        ),
-      );
-    const best = db.selectFrom(hits.as("hits")).where("hits.place", "=", 1);
-    const found = await best
-      .select(["hits.session_id", "hits.text_id", "hits.rank"])
-      .select(sql<number>`CAST(count(*) OVER () AS integer)`.as("total"))
-      .orderBy("hits.rank")
-      .orderBy("hits.session_id", "desc")
-      .limit(page.limit)
-      .offset(page.offset)
-      .execute();
-    const [first] = found;
-    if (!first) {
-      const counted = page.offset > 0 ? await best.select(total).executeTakeFirst() : undefined;
-      return { sessions: [], total: counted?.total ?? 0, more: false };
-    }
-    const texts = await this.#texts(found.map(({ text_id }) => text_id));
-    const rows = await this.#rows(found.map(({ session_id }) => session_id));
-    const sessions = found.flatMap(({ session_id, text_id }) => {
-      const row = rows.get(session_id);
-      return row ? [{ ...sessionOf(row), snippet: snippetOf(texts.get(text_id) ?? "", words) }] : [];
-    });
-    return { sessions, total: first.total, more: page.offset + found.length < first.total };
+  search(filter: SessionFilter, text: string, page: SessionPage): Promise<SessionList<FoundSession>> {
+    return searchSessions(this.#engine, this.#scope, filter, text, page);
   }
 
   /** Changes a session; undefined where the principal, or that user, has no such. */
@@ -217,28 +163,9 @@ export class SessionStore {
       .selectFrom("sessions")
       .select(sql.lit(1).as("one"))
       .where((eb) => wanted(eb, this.#scope, filter))
-      .limit(mostSessionsCounted + 1);
+      .limit(mostCounted + 1);
     const row = await db.selectFrom(counted.as("counted")).select(total).executeTakeFirst();
     return row?.total ?? 0;
-  }
-
-  async #rows(sessionIds: readonly string[]): Promise<Map<string, SessionRow>> {
-    const rows = await this.#engine.db
-      .selectFrom("sessions")
-      .select(sessionColumns)
-      .where("sessions.session_id", "in", sessionIds)
-      .where((eb) => this.#scope.sessions(eb))
-      .execute();
-    return new Map(rows.map((row) => [row.session_id, row]));
-  }
-
-  async #texts(textIds: readonly number[]): Promise<Map<number, string>> {
-    const rows = await this.#engine.db
-      .selectFrom("session_texts")
-      .select(["text_id", "text"])
-      .where("text_id", "in", textIds)
-      .execute();
-    return new Map(rows.map((row) => [row.text_id, row.text]));
   }
 }
 

@@ -101,8 +101,12 @@ async function resume(served: Served, c: Context): Promise<Response> {
   if (live) return c.body(eventStream(liveFrames(live, last_event_index)), 200, streamHeaders);
   const { run } = found;
   const end = run.last_event_index;
-  if (c.req.method === "GET" && last_event_index >= end) return c.body(null, 204);
-  const frames = replayFrames(run, Math.min(last_event_index, end), served);
+  const byBrowser = c.req.method === "GET";
+  // The last events of a foreground run that a crash ended were sent, but not stored: its reader may be ahead of the log,
+  // and still has to learn how it ended.
+  const isAhead = run.error_type === "server_stopped" && last_event_index >= (byBrowser ? end + 1 : end);
+  if (byBrowser && last_event_index >= end && !isAhead) return c.body(null, 204);
+  const frames = replayFrames(run, isAhead ? end - 1 : Math.min(last_event_index, end), served);
   return c.body(eventStream(frames), 200, streamHeaders);
 
   async function* replayFrames({ run_id, status }: Run, after: number, { agnoCompat }: Served) {

@@ -1,6 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { mostSessionsCounted, placeOf, type SessionFilter, type StoredSession } from "../../db/sessions.ts";
+import { placeOf, type SessionFilter, type StoredSession } from "../../db/sessions.ts";
 import type { Store } from "../../db/store.ts";
 import { InvalidRequestError, NotFoundError } from "../../errors.ts";
 import { dbIdQuery, refuseOtherDatabase } from "../database-id.ts";
@@ -170,8 +170,8 @@ export function sessionRoutes(app: OpenAPIHono, served: Served): void {
       (query.component_id !== undefined && query.component_id !== agentId);
     const store = await storeOf(served, c);
     const part = { limit, offset: (page - 1) * limit, ...(cursor && { after: cursor.after }) };
-    const { sessions, total, more } = none
-      ? { sessions: [], total: 0, more: false }
+    const { sessions, total, isCapped, more } = none
+      ? { sessions: [], total: 0, isCapped: false, more: false }
       : searched
         ? await store.sessions.search(filter, search, part)
         : await store.sessions.list(filter, sort, part);
@@ -182,8 +182,8 @@ export function sessionRoutes(app: OpenAPIHono, served: Served): void {
       meta: pageMeta({
         page,
         limit,
-        total,
-        mostCounted: mostSessionsCounted,
+        total: isCapped ? total + 1 : total,
+        mostCounted: total,
         since,
         nextCursor: last && cursorText(sort, page + 1, placeOf(last, sort)),
       }),
