@@ -1,6 +1,6 @@
 /**
- * The one direction of dependencies (ARCHITECTURE.md): http → runs → agent → models; db beside them, events and errors
- * at the very bottom. Imports of types count too.
+ * The one direction of dependencies (ARCHITECTURE.md): http → runs → agent → models; db beside them, events, errors
+ * and options at the very bottom. Imports of types count too.
  */
 
 // dependency-cruiser reads TypeScript through swc: TypeScript 7 has no API for it. Without swc it would find nothing to
@@ -11,13 +11,14 @@ require.resolve("@swc/core");
 const layers = {
   events: ["events"],
   "errors.ts": ["events"],
+  "options.ts": ["events", "errors.ts"],
   client: ["client", "events", "errors.ts"],
-  models: ["models", "events", "errors.ts"],
+  models: ["models", "events", "errors.ts", "options.ts"],
   db: ["db", "events", "errors.ts"],
   telemetry: ["telemetry", "db", "events", "errors.ts"],
-  agent: ["agent", "models", "db", "events", "errors.ts"],
+  agent: ["agent", "models", "db", "events", "errors.ts", "options.ts"],
   runs: ["runs", "agent", "models", "db", "telemetry", "events", "errors.ts"],
-  http: ["http", "runs", "agent", "models", "db", "telemetry", "events", "errors.ts"],
+  http: ["http", "runs", "agent", "models", "db", "telemetry", "events", "errors.ts", "options.ts"],
   "settings.ts": ["errors.ts"],
 };
 

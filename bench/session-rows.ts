@@ -75,10 +75,10 @@ export async function fillPostgres(url: string, { sessions, runs, users }: Size)
       FROM said, generate_series(0, 2) p ORDER BY n, p`);
     await run(`
       INSERT INTO session_texts (session_id, run_id, owner, text)
-      SELECT ${session(`n % ${sessions}`)}, 'run_' || n, ${owner(`(n % ${sessions}) % ${users}`)}, text FROM said ORDER BY n`);
+      SELECT ${session("n")}, '', ${owner(`n % ${users}`)}, 'talk ' || n FROM generate_series(0, ${sessions - 1}) n`);
     await run(`
       INSERT INTO session_texts (session_id, run_id, owner, text)
-      SELECT ${session("n")}, '', ${owner(`n % ${users}`)}, 'talk ' || n FROM generate_series(0, ${sessions - 1}) n`);
+      SELECT ${session(`n % ${sessions}`)}, 'run_' || n, ${owner(`(n % ${sessions}) % ${users}`)}, text FROM said ORDER BY n`);
     await run("DROP TABLE said");
     await run(rows[0]?.indexdef ?? "");
     await run("VACUUM ANALYZE");

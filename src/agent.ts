@@ -6,7 +6,7 @@ import { inMemory } from "./db/sqlite/connection.ts";
 import { SqliteDb } from "./db/sqlite/sqlite-db.ts";
 import type { JsonObject } from "./events/json.ts";
 import { DurableRunner } from "./runs/runner.ts";
-import { readSettings } from "./settings.ts";
+import { readSetting } from "./settings.ts";
 
 /** Agents that share a database and are served by no AgentOS share its runner too. */
 const runners = new WeakMap<Database, Runner>();
@@ -31,7 +31,7 @@ export class Agent<
     let runner = runners.get(db);
     if (!runner) {
       // A program that calls an agent has its own things to print: of runs that end well it is told nothing.
-      const level = readSettings().logLevel ?? "warn";
+      const level = readSetting("LOG_LEVEL") ?? "warn";
       runner = new DurableRunner({ db, logger: pino({ name: "agentos", level }) });
       runners.set(db, runner);
     }

@@ -29,7 +29,7 @@ export abstract class AgentOSError extends Error {
  * One that nobody catches ends the process with its message as one line, without a stack.
  */
 export class ConfigurationError extends AgentOSError {
-  readonly code = "configuration";
+  readonly code: string = "configuration";
   readonly status = 500;
   static #isLastWord = false;
 
@@ -48,6 +48,11 @@ export class ConfigurationError extends AgentOSError {
       process.exit(1);
     });
   }
+}
+
+/** The database that is set up cannot be opened, or its tables not brought up to date. */
+export class DatabaseOpenError extends ConfigurationError {
+  override readonly code: string = "database_open";
 }
 
 /** A request whose fields are wrong. Nothing was changed. */

@@ -4,7 +4,7 @@ import { SqliteDb } from "./db/sqlite/sqlite-db.ts";
 import { EchoModel } from "./models/echo.ts";
 import type { Model } from "./models/model.ts";
 import { OpenAIResponses } from "./models/openai-responses.ts";
-import { readSettings } from "./settings.ts";
+import { readSetting } from "./settings.ts";
 
 /**
  * The database that the settings name: PostgreSQL where `DATABASE_URL` is set, else the SQLite file at
@@ -13,7 +13,7 @@ import { readSettings } from "./settings.ts";
  * @throws {ConfigurationError} when a setting makes no sense
  */
 export function databaseFromEnvironment(): Database {
-  const { databaseUrl } = readSettings();
+  const databaseUrl = readSetting("DATABASE_URL");
   return databaseUrl === undefined ? new SqliteDb() : new PostgresDb({ url: databaseUrl });
 }
 

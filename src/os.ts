@@ -2,19 +2,20 @@ import { createRequire } from "node:module";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { type Logger, pino } from "pino";
 import { BaseAgent } from "./agent/agent.ts";
-import { mustFit, refuseUnfit, refuseUnknown, type Shape, shapes } from "./agent/options.ts";
+import { mustFit, refuseUnfit, refuseUnknown, type Shape, shapes } from "./options.ts";
 import type { Database } from "./db/database.ts";
 import { inMemory } from "./db/sqlite/connection.ts";
 import { SqliteDb } from "./db/sqlite/sqlite-db.ts";
 import { ConfigurationError } from "./errors.ts";
 import { newId } from "./events/ids.ts";
+import { isJsonObject } from "./events/json.ts";
 import { createApp } from "./http/app.ts";
 import type { Served } from "./http/served.ts";
 import type { LogWriterOptions } from "./runs/log-writer.ts";
 import type { LeaseOptions } from "./runs/node-lease.ts";
 import { DurableRunner } from "./runs/runner.ts";
 import { listen, type RunningServer, type ServeOptions } from "./serve.ts";
-import { logLevels, readSettings } from "./settings.ts";
+import { logLevels, readSetting } from "./settings.ts";
 
 /** What an AgentOS serves, and how. Only `agents` is needed. */
 export interface AgentOSOptions {
@@ -61,6 +62,18 @@ const notNegative: Shape = {
   words: "a number that is not negative",
 };
 
+/** An object with these fields and no others, each a number that is not negative. */
+function numbers<T>(fields: readonly (keyof T & string)[]): Shape {
+  return {
+    fits: (value) =>
+      isJsonObject(value) &&
+      Object.entries(value).every(
+        ([field, one]) => fields.includes(field as keyof T & string) && notNegative.fits(one),
+      ),
+    words: `an object of numbers: ${fields.join(", ")}`,
+  };
+}
+
 const wanted = {
   agents: {
     fits: (value) =>
@@ -76,14 +89,22 @@ const wanted = {
   corsOrigins: shapes.texts,
   maxJsonBytes: notNegative,
   maxUploadBytes: notNegative,
-  drainTimeout: notNegative,
-  log: shapes.object,
-  lease: shapes.object,
+  drainTimeout: {
+    fits: (value) => notNegative.fits(value) && Number(value) <= 86_400,
+    words: "a number of seconds from 0 to 86400",
+  },
+  log: numbers<LogWriterOptions>(["interval", "batchBytes", "bufferBytes", "retryFor"]),
+  lease: numbers<LeaseOptions>(["lease", "beat", "sweep"]),
   logLevel: {
     fits: (value) => logLevels.includes(value as never),
     words: `one of ${logLevels.join(", ")}`,
   },
-  logger: shapes.object,
+  logger: {
+    fits: (value) =>
+      isJsonObject(value) &&
+      ["debug", "info", "warn", "error"].every((level) => typeof value[level] === "function"),
+    words: "a logger like pino's",
+  },
 } satisfies Record<keyof AgentOSOptions, Shape>;
 
 /**
@@ -110,11 +131,11 @@ export class AgentOS {
     refuseUnknown("AgentOS", options, Object.keys(wanted));
     refuseUnfit("AgentOS", options, wanted);
     mustFit("AgentOS", "agents", options.agents, wanted.agents);
-    const settings = readSettings();
     const logger =
-      options.logger ?? pino({ name: "agentos", level: options.logLevel ?? settings.logLevel ?? "info" });
+      options.logger ??
+      pino({ name: "agentos", level: options.logLevel ?? readSetting("LOG_LEVEL") ?? "info" });
     this.id = options.id ?? slug(options.name) ?? newId();
-    this.db = options.db ?? sharedDatabase(options.agents) ?? new SqliteDb({ path: inMemory, id: "memory" });
+    this.db = sharedDatabase(options.agents, options.db) ?? new SqliteDb({ path: inMemory, id: "memory" });
     this.#drainTimeout = options.drainTimeout ?? 30;
     const runner = new DurableRunner({
       db: this.db,
@@ -131,7 +152,7 @@ export class AgentOS {
       db: this.db,
       runner,
       logger,
-      agnoCompat: options.agnoCompat ?? settings.agnoCompat,
+      agnoCompat: options.agnoCompat ?? readSetting("AGENTOS_AGNO_COMPAT"),
       limits: {
         json: options.maxJsonBytes ?? 1024 ** 2,
         upload: options.maxUploadBytes ?? 32 * 1024 ** 2,
@@ -194,11 +215,11 @@ function served(agents: readonly AnyAgent[]): Served["agents"] {
   return new Map(agents.map((agent) => [agent.id, agent.definition]));
 }
 
-function sharedDatabase(agents: readonly AnyAgent[]): Database | undefined {
-  const databases = new Set(agents.flatMap((agent) => agent.db ?? []));
+function sharedDatabase(agents: readonly AnyAgent[], db: Database | undefined): Database | undefined {
+  const databases = new Set([...(db ? [db] : []), ...agents.flatMap((agent) => agent.db ?? [])]);
   if (databases.size > 1) {
     throw new ConfigurationError(
-      "AgentOS: the agents have different databases. Give them the same one, or set the AgentOS option db.",
+      "AgentOS: it and its agents have different databases. A server has one: give all of them the same.",
     );
   }
   return [...databases][0];

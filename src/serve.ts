@@ -3,7 +3,7 @@ import { createAdaptorServer } from "@hono/node-server";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { ConfigurationError } from "./errors.ts";
 import type { Served } from "./http/served.ts";
-import { readSettings } from "./settings.ts";
+import { readSetting } from "./settings.ts";
 
 /** Where to listen. */
 export interface ServeOptions {
@@ -32,9 +32,8 @@ export async function listen(
   options: ServeOptions,
   close: () => Promise<void>,
 ): Promise<RunningServer> {
-  const settings = readSettings();
-  const hostname = options.hostname ?? settings.host;
-  const wanted = options.port ?? settings.port;
+  const hostname = options.hostname ?? readSetting("HOST");
+  const wanted = options.port ?? readSetting("PORT");
   if (!Number.isInteger(wanted) || wanted < 0 || wanted > 65535) {
     throw new ConfigurationError(`serve(): port must be a whole number from 0 to 65535, not ${wanted}.`);
   }

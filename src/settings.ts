@@ -5,7 +5,7 @@ import { ConfigurationError } from "./errors.ts";
 export const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 
 /** What the environment can set. Each is an option in code too, and an option in code wins. */
-const schema = z.object({
+const schema = {
   PORT: z
     .stringFormat("port", (text) => /^\d{1,5}$/.test(text) && Number(text) <= 65535, {
       error: "must be a whole number from 0 to 65535",
@@ -19,37 +19,23 @@ const schema = z.object({
     .optional(),
   AGENTOS_AGNO_COMPAT: z.stringbool({ error: "must be true or false" }).default(false),
   LOG_LEVEL: z.enum(logLevels, { error: `must be one of ${logLevels.join(", ")}` }).optional(),
-});
+} as const;
 
-/** The settings, checked. */
-export interface Settings {
-  port: number;
-  host: string;
-  databaseUrl: string | undefined;
-  agnoCompat: boolean;
-  logLevel: (typeof logLevels)[number] | undefined;
-}
+/** The settings by the name they have in the environment. */
+type Settings = { [K in keyof typeof schema]: z.output<(typeof schema)[K]> };
 
 /**
- * Reads the settings that the environment holds. An empty one counts as not set.
+ * Reads one setting. An empty one counts as not set. It is read where it is needed and nothing in code says otherwise, so
+ * that a wrong setting cannot spoil what does not use it.
  *
- * @throws {ConfigurationError} with one line for the first that makes no sense
+ * @throws {ConfigurationError} with one line, when it makes no sense
  */
-export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
-  const parsed = schema.safeParse(given);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
-    const name = String(issue.path[0]);
-    // The value of a URL may hold a password.
-    const value = name.endsWith("_URL") ? "" : ` is ${JSON.stringify(given[name])}:`;
-    throw new ConfigurationError(`Setting ${name}${value} ${issue.message}.`);
-  }
-  return {
-    port: parsed.data.PORT,
-    host: parsed.data.HOST,
-    databaseUrl: parsed.data.DATABASE_URL,
-    agnoCompat: parsed.data.AGENTOS_AGNO_COMPAT,
-    logLevel: parsed.data.LOG_LEVEL,
-  };
+export function readSetting<K extends keyof Settings>(name: K): Settings[K] {
+  const text = process.env[name];
+  const given = text === "" ? undefined : text;
+  const parsed = schema[name].safeParse(given);
+  if (parsed.success) return parsed.data as Settings[K];
+  // The value of a URL may hold a password.
+  const value = name.endsWith("_URL") ? "" : ` is ${JSON.stringify(given)}:`;
+  throw new ConfigurationError(`Setting ${name}${value} ${parsed.error.issues[0]!.message}.`);
 }

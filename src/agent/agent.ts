@@ -1,12 +1,12 @@
 import type * as z from "zod";
 import type { Database } from "../db/database.ts";
-import { RunNotCompletedError } from "../errors.ts";
+import { InvalidRequestError, RunNotCompletedError } from "../errors.ts";
 import type { JsonObject } from "../events/json.ts";
 import type { RunEvent } from "../events/run-events.ts";
 import type { Attachment } from "../models/model.ts";
+import { mustFit, refuseUnfit, refuseUnknown, type Shape, shapes } from "../options.ts";
 import { defineAgent } from "./define.ts";
 import type { AgentDefinition, AgentOptions } from "./definition.ts";
-import { mustFit, refuseUnfit, refuseUnknown, type Shape, shapes } from "./options.ts";
 import { outputFromZod } from "./output.ts";
 import { type RunResult, toRunResult } from "./result.ts";
 import type { Runner, RunRequest } from "./runner.ts";
@@ -86,7 +86,7 @@ export abstract class BaseAgent<
    * Runs the agent and waits for its answer. The run is stored like one over HTTP.
    *
    * @param input - what the user says
-   * @throws {ConfigurationError} when an option cannot work
+   * @throws {InvalidRequestError} when the input is empty or an option cannot work; nothing was stored then
    * @throws {NotFoundError} when the session is another user's
    * @throws {RunNotCompletedError} when the run ended as `error` or was cancelled; its `run` is what there is of it
    * @example
@@ -109,6 +109,7 @@ export abstract class BaseAgent<
    * Runs the agent and gives its events as they come; the last is `RunCompleted`, `RunError` or `RunCancelled`.
    * Leaving the loop early does not end the run: abort `options.signal` for that.
    *
+   * @throws {InvalidRequestError} when the input is empty or an option cannot work; nothing was stored then
    * @throws {NotFoundError} when the session is another user's
    * @example
    * for await (const event of agent.stream("Tell me a story")) {
@@ -124,9 +125,10 @@ export abstract class BaseAgent<
   }
 
   #start<T>(message: string, options: RunOptions<T, TState, TDependencies>, stream: boolean) {
-    mustFit("run()", "input", message, shapes.message);
-    refuseUnknown("run()", options, Object.keys(wanted));
-    refuseUnfit("run()", options, wanted);
+    const call = stream ? "stream()" : "run()";
+    mustFit(call, "input", message, shapes.message, InvalidRequestError);
+    refuseUnknown(call, options, Object.keys(wanted), InvalidRequestError);
+    refuseUnfit(call, options, wanted, InvalidRequestError);
     this.#runner ??= this.ownRunner();
     const { files, outputSchema, ...rest } = options;
     const request: RunRequest = {
@@ -138,7 +140,7 @@ export abstract class BaseAgent<
         "sessionId" | "userId" | "sessionState" | "dependencies" | "metadata" | "signal"
       >),
       ...(files && { attachments: files }),
-      ...(outputSchema && { output: outputFromZod("run()", outputSchema) }),
+      ...(outputSchema && { output: outputFromZod(call, outputSchema, InvalidRequestError) }),
     };
     return this.#runner.start(request);
   }

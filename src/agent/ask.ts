@@ -1,5 +1,6 @@
 import { addTokens, noTokens, type TokenUsage } from "../events/metrics.ts";
 import type { Model, ModelRequest } from "../models/model.ts";
+import { refuseCutOff } from "./finish.ts";
 import type { OutputSchema } from "./output.ts";
 import { newMessage } from "./prompt.ts";
 
@@ -19,7 +20,7 @@ const timeLimit = 60;
  * Asks a model one thing.
  *
  * @returns what it said, and what that used
- * @throws {ModelError} when the provider fails; it is not tried again, for nobody waits for it
+ * @throws {ModelError} when the provider fails, or ends the answer too soon; it is not tried again, for nobody waits for it
  */
 export async function ask(model: Model, question: Question): Promise<{ text: string; usage: TokenUsage }> {
   const { instructions, text, output } = question;
@@ -36,7 +37,11 @@ export async function ask(model: Model, question: Question): Promise<{ text: str
   for await (const given of model.generate(request)) {
     for (const event of [given].flat()) {
       if (event.type === "text") answer += event.delta;
-      else if (event.type === "finish") addTokens(usage, event.usage);
+      else if (event.type === "finish") {
+        addTokens(usage, event.usage);
+        const { finishReason, lostCall = false } = event;
+        refuseCutOff({ finishReason, lostCall, text: answer, calls: [] }, output !== undefined);
+      }
     }
   }
   return { text: answer, usage };

@@ -1,9 +1,9 @@
 import { ConfigurationError } from "../errors.ts";
 import type { JsonObject } from "../events/json.ts";
 import { fromAiSdk, isAiSdkModel } from "../models/ai-sdk.ts";
+import { refuseUnfit, refuseUnknown, type Shape, shapes } from "../options.ts";
 import type { AgentDefinition, AgentOptions, Instructions } from "./definition.ts";
 import { memoryToolDefinition } from "./memory/tool.ts";
-import { refuseUnfit, refuseUnknown, type Shape, shapes } from "./options.ts";
 import { outputFromZod } from "./output.ts";
 import type { Tool } from "./tool.ts";
 

@@ -1,5 +1,8 @@
+import { ModelError } from "../errors.ts";
 import type { JsonValue } from "../events/json.ts";
+import type { Message } from "../events/messages.ts";
 import type { ModelMessage, ToolDefinition } from "../models/model.ts";
+import { refuseCutOff } from "./finish.ts";
 import type { LoopContext, LoopStep } from "./loop-context.ts";
 import { memoryBlock } from "./memory/prompt.ts";
 import { memoryToolDefinition } from "./memory/tool.ts";
@@ -37,9 +40,12 @@ export async function* runLoop(context: LoopContext): AsyncGenerator<LoopStep, L
     const offered: readonly ToolDefinition[] = callsLeft > 0 ? definitions : [];
     const turn = yield* modelTurn(context, prompt, offered, callIds);
     text += turn.text;
+    if (offered.length === 0) dropCalls(turn.message);
     context.messages.push(turn.message);
     prompt.push(turn.message);
+    refuseCutOff(turn, output !== undefined);
     if (turn.calls.length === 0 || offered.length === 0) {
+      if (turn.text === "" && turn.calls.length > 0) throw callsInVain(turn.calls[0]!.function.name, context);
       const answer = output
         ? { content: await output.parse(turn.text), content_type: output.name }
         : { content: text, content_type: "str" };
@@ -53,6 +59,24 @@ export async function* runLoop(context: LoopContext): AsyncGenerator<LoopStep, L
     }
     callsLeft = Math.max(0, callsLeft - turn.calls.length);
   }
+}
+
+/**
+ * Takes out calls that nobody will make, and what the provider wanted back with them: with the next run of the session,
+ * providers refuse a call without its output.
+ */
+function dropCalls(message: Message): void {
+  if (message.tool_calls === undefined) return;
+  delete message.tool_calls;
+  delete message.provider_items;
+}
+
+function callsInVain(name: string, { agent }: LoopContext): ModelError {
+  return new ModelError(
+    agent.tools.length === 0 && agent.memory?.agentic !== true
+      ? `The model called a tool "${name}", but the agent has no tools, and said nothing else.`
+      : `The model called the tool "${name}" again after the run's limit of ${agent.toolCallLimit} tool calls, and said nothing else. Raise toolCallLimit, or ask for less.`,
+  );
 }
 
 /** What the model is asked first: the system prompt, the history, the message. */

@@ -1,18 +1,17 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { ModelError } from "../errors.ts";
 import type { JsonObject } from "../events/json.ts";
-import type { Message, MessageToolCall } from "../events/messages.ts";
+import type { FinishReason, Message, MessageToolCall } from "../events/messages.ts";
 import { noTokens, type TokenUsage } from "../events/metrics.ts";
 import type { RunEventBody } from "../events/run-events.ts";
 import type { ModelEvent, ModelMessage, ModelRequest, ToolDefinition } from "../models/model.ts";
+import type { TurnEnd } from "./finish.ts";
 import type { LoopContext } from "./loop-context.ts";
 import { newMessage } from "./prompt.ts";
 
 /** What one turn of the model came to. */
-interface Turn {
-  text: string;
+interface Turn extends TurnEnd {
   message: Message;
-  calls: readonly MessageToolCall[];
 }
 
 /** The longest that a provider's `Retry-After` is followed, in seconds. */
@@ -45,6 +44,8 @@ export async function* modelTurn(
   let text = "";
   const reasoning = new Reasoning(stream);
   let usage: TokenUsage = noTokens();
+  let finishReason: FinishReason = "other";
+  let lostCall = false;
   const calls: MessageToolCall[] = [];
   const items: JsonObject[] = [];
 
@@ -76,6 +77,8 @@ export async function* modelTurn(
           break;
         case "finish":
           usage = event.usage;
+          finishReason = event.finishReason;
+          lostCall = event.lostCall === true;
           break;
         default:
           event satisfies never;
@@ -89,11 +92,13 @@ export async function* modelTurn(
 
   const timeToFirstToken =
     firstToken === undefined ? {} : { time_to_first_token: (firstToken - start) / 1000 };
-  yield { event: "ModelRequestCompleted", ...identity, ...usage, ...timeToFirstToken };
+  const finish = { finish_reason: finishReason };
+  yield { event: "ModelRequestCompleted", ...identity, ...usage, ...timeToFirstToken, ...finish };
   const message = newMessage("assistant", {
     ...(text === "" ? {} : { content: text }),
     ...(calls.length === 0 ? {} : { tool_calls: calls }),
     ...(items.length === 0 ? {} : { provider_items: items }),
+    ...finish,
     metrics: {
       input_tokens: usage.input_tokens,
       output_tokens: usage.output_tokens,
@@ -102,7 +107,7 @@ export async function* modelTurn(
       ...timeToFirstToken,
     },
   });
-  return { text, message, calls };
+  return { text, message, calls, finishReason, lostCall };
 }
 
 /** An id that no other call of the run has. Some providers count their calls from the start in every turn. */

@@ -2,6 +2,10 @@ import * as z from "zod";
 import { ConfigurationError, OutputSchemaError } from "../errors.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../events/json.ts";
 import type { OutputFormat } from "../models/model.ts";
+import type { Refusal } from "../options.ts";
+import { deepestAnswer, isCheckable, isTooDeep } from "./check-cost.ts";
+import { refuseBeyondLimits } from "./schema-limits.ts";
+import { withoutPatterns } from "./without-patterns.ts";
 
 /** The shape that a run's answer must have, and how an answer is held against it. */
 export interface OutputSchema extends OutputFormat {
@@ -13,38 +17,61 @@ export interface OutputSchema extends OutputFormat {
  * An output schema from a zod schema.
  *
  * @param what - whose it is, for the error: such as `Agent "copilot"`
+ * @param As - what a refusal is thrown as
  * @throws {ConfigurationError} when it is no object, or has no JSON form
  */
-export function outputFromZod(what: string, schema: z.ZodType): OutputSchema {
+export function outputFromZod(
+  what: string,
+  schema: z.ZodType,
+  As: Refusal = ConfigurationError,
+): OutputSchema {
   let json: JsonObject;
   try {
     json = z.toJSONSchema(schema, { io: "input" });
   } catch (error) {
-    throw new ConfigurationError(`${what}: outputSchema cannot be told to a model: it has no JSON form.`, {
-      cause: error,
-    });
+    const refusal = new As(`${what}: outputSchema cannot be told to a model: it has no JSON form.`);
+    throw Object.assign(refusal, { cause: error });
   }
   const { $schema: _dialect, ...rest } = json;
   if (rest["type"] !== undefined && rest["type"] !== "object") {
-    throw new ConfigurationError(`${what}: outputSchema must be an object: z.object({ … }).`);
+    throw new As(`${what}: outputSchema must be an object: z.object({ … }).`);
   }
   return outputSchema(rest, schema);
 }
 
 /**
- * An output schema from a JSON schema, as a caller sends one.
+ * An output schema from a JSON schema, as a caller sends one. The caller is not trusted: neither the schema nor what the
+ * model makes of it may hold the event loop.
  *
- * @throws {Error} with what is wrong, when it is none, or uses what cannot be checked here
+ * @throws {Error} with what is wrong, when it is none, costs too much, or uses what cannot be checked here
  */
 export function outputFromJsonSchema(schema: unknown): OutputSchema {
   if (!isJsonObject(schema)) throw new Error("Input should be a JSON object that is a JSON schema");
   if (schema["type"] !== undefined && schema["type"] !== "object") {
     throw new Error("The root of the schema must be of type object");
   }
-  return outputSchema(schema, z.fromJSONSchema(withoutPatterns({ type: "object", ...schema }) as JsonObject));
+  const whole: JsonObject = { type: "object", ...schema };
+  refuseBeyondLimits(whole);
+  const check = z.fromJSONSchema(withoutPatterns(whole));
+  return outputSchema(schema, check, (answer) => {
+    if (isTooDeep(answer)) return `It is nested more than ${deepestAnswer} levels deep.`;
+    return isCheckable(whole, answer) ? undefined : "It would take too long to check.";
+  });
 }
 
-function outputSchema(schema: JsonObject, check: z.ZodType): OutputSchema {
+/** Characters of what is wrong with an answer. */
+const longestReason = 2000;
+
+/** @param refuse - says what is wrong with an answer that must not be checked */
+function outputSchema(
+  schema: JsonObject,
+  check: z.ZodType,
+  refuse: (answer: JsonValue) => string | undefined = () => undefined,
+): OutputSchema {
+  const unfit = (reason: string) =>
+    new OutputSchemaError(
+      `The model's answer does not fit the output schema. ${reason.length > longestReason ? `${reason.slice(0, longestReason).toWellFormed()}…` : reason}`,
+    );
   return {
     name: titleOf(schema) || "output",
     schema: { type: "object", ...schema },
@@ -57,39 +84,13 @@ function outputSchema(schema: JsonObject, check: z.ZodType): OutputSchema {
           cause: error,
         });
       }
+      const refusal = refuse(value);
+      if (refusal !== undefined) throw unfit(refusal);
       const checked = await check.safeParseAsync(value);
       if (checked.success) return value;
-      throw new OutputSchemaError(
-        `The model's answer does not fit the output schema. ${z.prettifyError(checked.error)}`,
-      );
+      throw unfit(z.prettifyError(checked.error));
     },
   };
-}
-
-/** Keywords whose keys are names, not keywords. */
-const named = new Set(["properties", "$defs", "definitions", "dependentSchemas"]);
-
-/**
- * The schema without regular expressions. The model is told them, but a caller's own must not be run here: one that takes
- * for ever on the right text would stop the server.
- *
- * @throws {SyntaxError} when one of them is none
- */
-function withoutPatterns(schema: unknown): unknown {
-  if (Array.isArray(schema)) return schema.map(withoutPatterns);
-  if (!isJsonObject(schema)) return schema;
-  const { pattern, patternProperties } = schema;
-  if (typeof pattern === "string") new RegExp(pattern, "u");
-  if (isJsonObject(patternProperties)) for (const key of Object.keys(patternProperties)) new RegExp(key, "u");
-  const kept = Object.entries(schema).filter(([key]) => key !== "pattern" && key !== "patternProperties");
-  return Object.fromEntries(
-    kept.map(([key, value]: [string, unknown]) => [
-      key,
-      named.has(key) && isJsonObject(value)
-        ? Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, withoutPatterns(inner)]))
-        : withoutPatterns(value),
-    ]),
-  );
 }
 
 /** It is stored as text, and PostgreSQL's text holds no NUL. */

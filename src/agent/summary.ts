@@ -34,9 +34,10 @@ export async function summarize(
   model: Model,
   before: SessionSummary | undefined,
   said: readonly Message[],
+  signal?: AbortSignal,
 ): Promise<{ summary: SessionSummary; usage: TokenUsage }> {
   const text = `${before ? `Summary so far:\n${before.summary}\n\n` : ""}What was said:\n${transcript(said)}`;
-  const answer = await ask(model, { instructions, text, output });
+  const answer = await ask(model, { instructions, text, output, ...(signal && { signal }) });
   const { summary, topics } = shape.parse(await output.parse(answer.text));
   return { summary: { summary, topics, updated_at: new Date().toISOString() }, usage: answer.usage };
 }

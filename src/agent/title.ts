@@ -15,8 +15,16 @@ const longest = 80;
  * @returns undefined where the model said nothing that could be one
  * @throws {ModelError} when the model fails
  */
-export async function titleOf(model: Model, messages: readonly Message[]): Promise<string | undefined> {
-  const { text } = await ask(model, { instructions, text: transcript(messages).slice(0, 4000) });
+export async function titleOf(
+  model: Model,
+  messages: readonly Message[],
+  signal?: AbortSignal,
+): Promise<string | undefined> {
+  const { text } = await ask(model, {
+    instructions,
+    text: transcript(messages).slice(0, 4000),
+    ...(signal && { signal }),
+  });
   const title = text
     .replace(/[\s\u0000-\u001f\u007f]+/g, " ")
     .replace(/^["'“”«»\s]+|["'“”«»\s.]+$/g, "")

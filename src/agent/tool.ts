@@ -2,7 +2,7 @@ import * as z from "zod";
 import { ConfigurationError } from "../errors.ts";
 import type { JsonObject } from "../events/json.ts";
 import type { ToolDefinition } from "../models/model.ts";
-import { mustFit, refuseUnknown, shapes } from "./options.ts";
+import { mustFit, refuseUnknown, shapes } from "../options.ts";
 
 /** What a tool knows of the run that calls it. */
 export interface ToolContext<

@@ -16,7 +16,7 @@ export interface Database {
   /**
    * Opens it and brings its tables up to date. Called again, it does nothing.
    *
-   * @throws {ConfigurationError} when it cannot be opened, in one line that says why
+   * @throws {DatabaseOpenError} when it cannot be opened, in one line that says why
    */
   open(): Promise<void>;
 
@@ -36,7 +36,8 @@ export interface Database {
    * Adds to the logs of runs and to their rows, all in one commit. Each write holds only while its `attempt` is the run's.
    *
    * @param writes - at most one a run
+   * @param options - `again`: the same writes were tried before, and the answer was lost. What is stored already counts.
    * @returns the ids of those runs that are no longer the caller's: deleted, ended, or taken over
    */
-  writeLogs(writes: readonly LogWrite[]): Promise<ReadonlySet<string>>;
+  writeLogs(writes: readonly LogWrite[], options?: { again?: boolean }): Promise<ReadonlySet<string>>;
 }

@@ -135,8 +135,8 @@ export interface StoredRun {
 /** A stretch of a run's log. */
 export interface StoredEvents {
   firstIndex: number;
-  /** JSON texts of the events, without their envelope. */
-  events: string[];
+  /** The events, each with its JSON without its envelope. */
+  events: { event: string; json: string }[];
 }
 
 /** A message of an earlier run with the files that came with it. */

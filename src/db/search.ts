@@ -15,7 +15,7 @@ export interface WordQuery {
   match: "all" | "any";
   /** Whose rows; everybody's where absent. */
   owner?: string;
-  /** Rows that are ranked at most; where more match, those that the index gives first. */
+  /** Rows that are ranked at most; where more match, the newest of them. */
   limit?: number;
 }
 

@@ -23,6 +23,9 @@ export interface MessageToolCall {
   function: { name: string /** JSON text, as the model wrote it. */; arguments: string };
 }
 
+/** Why a turn of the model ended: by itself, to call tools, at its limit of tokens, by the provider's filter, or else. */
+export type FinishReason = "stop" | "tool-calls" | "length" | "content-filter" | "other";
+
 /** What one message of the model used. Times are in seconds. */
 export interface MessageMetrics {
   input_tokens: number;
@@ -46,6 +49,8 @@ export interface Message {
   created_at: number;
   /** The calls that an assistant message asks for. */
   tool_calls?: MessageToolCall[];
+  /** Of an assistant message: `length` where the text was cut off. */
+  finish_reason?: FinishReason;
   /** Of a tool message: the `call_id` of the call that it answers. */
   tool_call_id?: string;
   tool_name?: string;

@@ -1,5 +1,6 @@
 import type { JsonObject, JsonValue } from "./json.ts";
 import type { MemoryChange } from "./memories.ts";
+import type { FinishReason } from "./messages.ts";
 import type { RunMetrics, TokenUsage } from "./metrics.ts";
 import type { ToolExecution } from "./tool-execution.ts";
 
@@ -57,6 +58,8 @@ export interface ReasoningCompleted {
 /** A model turn has ended; tokens are those of the turn, the time is in seconds. */
 export interface ModelRequestCompleted extends ModelIdentity, TokenUsage {
   event: "ModelRequestCompleted";
+  /** Why it ended: `length` where its text was cut off. */
+  finish_reason?: FinishReason;
   time_to_first_token?: number;
 }
 

@@ -5,6 +5,7 @@ import { MethodNotAllowedError, NotFoundError } from "../errors.ts";
 import { corsFor } from "./cors.ts";
 import { docsRoutes } from "./docs.ts";
 import { answerError, fromZod } from "./errors.ts";
+import { methodsOf, refuseOtherMethods } from "./methods.ts";
 import { openapiRoute } from "./openapi.ts";
 import { agentRoutes } from "./routes/agents.ts";
 import { cancelRoute } from "./routes/cancel.ts";
@@ -31,7 +32,7 @@ export function createApp(served: Served): OpenAPIHono {
       throw fromZod(result.error, "path", c.req.param());
     },
   });
-  app.use(corsFor(served.corsOrigins));
+  app.use(corsFor(served.corsOrigins), refuseOtherMethods(app));
   systemRoutes(app, served);
   agentRoutes(app, served);
   runRoutes(app, served);
@@ -51,15 +52,9 @@ export function createApp(served: Served): OpenAPIHono {
   return app;
 }
 
-const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
-
 /** A path that is known under another method is 405, any other 404. */
 function unmatched(app: OpenAPIHono, c: Context): Error {
-  const allowed = methods.filter((method) => {
-    const [handlers] = app.router.match(method, c.req.path);
-    // Middleware is registered for all methods and matches every path.
-    return handlers.some(([[, route]]) => route.method === method);
-  });
+  const allowed = methodsOf(app, c.req.path);
   return allowed.length > 0
     ? new MethodNotAllowedError(c.req.method, allowed)
     : new NotFoundError(`Nothing is served at ${c.req.path}`);

@@ -1,4 +1,4 @@
-import type { MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler, Next } from "hono";
 import { cors } from "hono/cors";
 
 /** Pages on this machine, any port: what a developer's own page comes from. */
@@ -16,6 +16,17 @@ export function corsFor(origins: readonly string[] | undefined): MiddlewareHandl
     exposeHeaders: ["Link", "Retry-After", "X-Request-Id", "WWW-Authenticate"],
     maxAge: 600,
   });
-  // Only pages send an origin. Any other caller is spared the headers, and the work of making them.
-  return (c, next) => (c.req.header("origin") === undefined ? next() : handle(c, next));
+  // Only pages send an origin. Any other caller is spared most headers, and the work of making them.
+  return (c, next) => {
+    if (c.req.header("origin") !== undefined) return handle(c, next);
+    // What a cache may keep, it may show to a page later: it has to know that a page would have got another answer.
+    const isCacheable = c.req.method === "GET" || c.req.method === "HEAD";
+    return any || isCacheable ? withoutOrigin(c, next, any) : next();
+  };
+}
+
+async function withoutOrigin(c: Context, next: Next, any: boolean): Promise<void> {
+  await next();
+  if (any) c.header("Access-Control-Allow-Origin", "*");
+  else c.header("Vary", "Origin", { append: true });
 }

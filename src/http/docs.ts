@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { OpenAPIHono } from "@hono/zod-openapi";
+import { type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Served } from "./served.ts";
 
 /** What the page is made of. It comes from this package, so that it works without internet. */
@@ -13,6 +13,19 @@ const assets = {
 
 /** The live page: every route, with a form to try it. */
 export function docsRoutes(app: OpenAPIHono, served: Served): void {
+  app.openAPIRegistry.registerPath({
+    method: "get",
+    path: "/docs",
+    operationId: "docs",
+    summary: "This description as a live page",
+    tags: ["System"],
+    responses: {
+      200: {
+        description: "The page.",
+        content: { "text/html": { schema: z.string().openapi({ example: "<!doctype html>…" }) } },
+      },
+    },
+  });
   app.get("/docs", (c) => {
     // Relative links work wherever the app is mounted, as long as they count from the same folder.
     const base = c.req.path.endsWith("/") ? ".." : ".";

@@ -6,6 +6,7 @@ import type * as z from "zod";
 import {
   AgentOSError,
   ConfigurationError,
+  DatabaseOpenError,
   DatabaseUnavailableError,
   type ErrorDetail,
   InvalidRequestError,
@@ -19,16 +20,17 @@ import { newId } from "../events/ids.ts";
  * caller learns a request id, and the log the rest.
  */
 export function answerError(thrown: unknown, c: Context, logger: Logger): Response {
-  // While requests are answered, only a database that cannot be opened is such: an app that nobody called `serve` of
-  // opens it with its first request. Where it is, is not the caller's business.
+  // An app that nobody called `serve` of opens the database with its first request. Where it is, is not the caller's
+  // business.
   const error =
-    thrown instanceof ConfigurationError
+    thrown instanceof DatabaseOpenError
       ? new DatabaseUnavailableError("The database cannot be opened. Try again.", { cause: thrown })
       : thrown;
   if (error instanceof HTTPException) return ofCustomRoute(error, c);
   const requestId = newId();
   c.header("x-request-id", requestId);
-  if (!(error instanceof AgentOSError)) {
+  // A custom route that makes something of options that cannot work is broken, and how is not the caller's business.
+  if (!(error instanceof AgentOSError) || error instanceof ConfigurationError) {
     logger.error(
       { err: error, request_id: requestId, method: c.req.method, path: c.req.path },
       "request failed",

@@ -17,7 +17,7 @@ export async function looseFields<TSchema extends z.ZodType>(
   limits: BodyLimits,
   more: JsonObject = {},
 ): Promise<z.output<TSchema>> {
-  const inBody = c.req.method === "GET" ? undefined : await bodyFields(c, limits);
+  const inBody = c.req.method === "GET" || c.req.method === "HEAD" ? undefined : await bodyFields(c, limits);
   const input = { ...more, ...c.req.query(), ...inBody };
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;

@@ -51,18 +51,22 @@ export function pagedSchema(entry: z.ZodType, name: string) {
   return z
     .object({
       data: z.array(entry),
-      meta: z.object({
-        page: z.int(),
-        limit: z.int(),
-        total_pages: z.int(),
-        total_count: z.int().openapi({ description: "Exact up to 10,000, and stays there." }),
-        total_is_capped: z.boolean().optional(),
-        search_time_ms: z.int(),
-        next_cursor: z
-          .string()
-          .optional()
-          .openapi({ description: "Give it as `cursor` for what follows; absent at the end." }),
-      }),
+      meta: z
+        .object({
+          page: z.int(),
+          limit: z.int(),
+          total_pages: z.int(),
+          total_count: z.int().openapi({ description: "Exact up to 10,000, and stays there." }),
+          total_is_capped: z.boolean().optional(),
+          search_time_ms: z.int(),
+          next_cursor: z
+            .string()
+            .optional()
+            .openapi({ description: "Give it as `cursor` for what follows; absent at the end." }),
+        })
+        .openapi({
+          example: { page: 1, limit: 20, total_pages: 1, total_count: 1, search_time_ms: 2 },
+        }),
     })
     .openapi(name);
 }

@@ -18,7 +18,7 @@ export function presentRun(run: Run, served: Served, principal: Principal): Json
     agent_id: run.agent_id,
     ...(agentName === undefined ? {} : { agent_name: agentName }),
     session_id: run.session_id,
-    ...(run.user_id === undefined ? {} : { user_id: run.user_id }),
+    user_id: run.user_id ?? null,
     status: wireStatus(run.status, served),
     content: run.content,
     content_type: run.content_type,

@@ -4,6 +4,7 @@ import { type OutputSchema, outputFromJsonSchema } from "../agent/output.ts";
 import { InvalidRequestError } from "../errors.ts";
 import { isJsonObject, type JsonObject } from "../events/json.ts";
 import type { Attachment } from "../models/model.ts";
+import { shapes } from "../options.ts";
 import { kindOf } from "../runs/media.ts";
 import { isTooDeep, type ParsedBody, type UploadedFile } from "./body.ts";
 import { fromZod } from "./errors.ts";
@@ -13,7 +14,7 @@ const object = z.custom<JsonObject>(isJsonObject, "Input should be a JSON object
 
 /** The fields of a new run. What is not here is refused. */
 export const runFields = z.strictObject({
-  message: z.string().min(1, "The message is empty"),
+  message: z.string().refine(shapes.message.fits, "The message is empty"),
   stream: z.boolean().nullish(),
   session_id: optionalIdentifier,
   user_id: optionalIdentifier,

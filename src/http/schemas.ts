@@ -95,6 +95,17 @@ export const statusSchema = z
   .enum([...runStatuses, ...runStatuses.map((status) => status.toUpperCase())])
   .openapi({ description: "Lower case; upper case with agnoCompat.", example: "completed" });
 
+const metricsExample = {
+  input_tokens: 142,
+  output_tokens: 8,
+  total_tokens: 150,
+  reasoning_tokens: 0,
+  cache_read_tokens: 0,
+  cache_write_tokens: 0,
+  time_to_first_token: 0.3,
+  duration: 0.9,
+};
+
 /** A run as it is answered. */
 export const runSchema = z
   .object({
@@ -102,7 +113,7 @@ export const runSchema = z
     agent_id: z.string(),
     agent_name: z.string().optional(),
     session_id: z.string(),
-    user_id: z.string().optional(),
+    user_id: z.string().nullable(),
     status: statusSchema,
     content: z.unknown().openapi({ description: "The answer: text, or the object of an output schema." }),
     content_type: z.string().openapi({ description: "`str`, or the title of the output schema." }),
@@ -132,16 +143,7 @@ export const runSchema = z
       model: "gpt-5.5",
       model_provider: "OpenAI",
       session_state: {},
-      metrics: {
-        input_tokens: 142,
-        output_tokens: 8,
-        total_tokens: 150,
-        reasoning_tokens: 0,
-        cache_read_tokens: 0,
-        cache_write_tokens: 0,
-        time_to_first_token: 0.3,
-        duration: 0.9,
-      },
+      metrics: metricsExample,
       messages: [],
       tools: [],
       input: { input_content: "Summarize this thread" },
@@ -167,7 +169,36 @@ export const listedRunSchema = z
     session_state: json,
     created_at: z.string().openapi({ format: "date-time" }),
   })
-  .openapi("ListedRun");
+  .openapi("ListedRun", {
+    example: {
+      run_id: "run_019ab3f0-6f1e-7c3a-9c55-0d6f1f1f7b11",
+      parent_run_id: "",
+      agent_id: "copilot",
+      user_id: "sarah@acme.com",
+      status: "completed",
+      run_input: "Summarize this thread",
+      content: "The thread is about the launch date.",
+      run_response_format: "text",
+      reasoning_content: "",
+      metrics: metricsExample,
+      metadata: null,
+      messages: [],
+      tools: null,
+      session_state: {},
+      created_at: "2026-11-24T05:07:46Z",
+    },
+  });
+
+const eventExample = {
+  agent_id: "copilot",
+  run_id: "run_019ab3f0-6f1e-7c3a-9c55-0d6f1f1f7b11",
+  session_id: "thread-42",
+  event_index: 2,
+  created_at: 1795496852,
+  event: "RunContent",
+  content: "The thread ",
+  content_type: "str",
+} as const;
 
 /** One event of a run's stream. */
 export const runEventSchema = z
@@ -198,7 +229,50 @@ export const runEventSchema = z
     run_id: z.string(),
     session_id: z.string(),
   })
-  .openapi("RunEvent", { description: "One event of a run, as the `data:` of a frame." });
+  .openapi("RunEvent", {
+    description: "One event of a run, as the `data:` of a frame.",
+    example: eventExample,
+  });
+
+const resumption = {
+  run_id: z.string(),
+  status: statusSchema,
+};
+
+/** What tells a reader that comes back where it stands. */
+const controlSchema = z
+  .union([
+    z.object({
+      event: z.literal("catch_up"),
+      ...resumption,
+      missed_events: z.int(),
+      current_event_count: z.int(),
+    }),
+    z.object({
+      event: z.literal("replay"),
+      ...resumption,
+      total_events: z.int(),
+      total_buffered: z.int(),
+      last_event_index_requested: z.int(),
+      message: z.string(),
+    }),
+    z.object({ event: z.literal("subscribed"), ...resumption, current_event_count: z.int() }),
+    z.object({ event: z.literal("error"), run_id: z.string(), error: z.string() }),
+  ])
+  .openapi("ResumeControl", {
+    description: "No event of the run: its frame has no `id:`.",
+    example: {
+      event: "subscribed",
+      run_id: "run_019ab3f0-6f1e-7c3a-9c55-0d6f1f1f7b11",
+      status: "running",
+      current_event_count: 7,
+    },
+  });
+
+/** One frame of a stream that was taken up again. */
+export const resumedEventSchema = z
+  .union([runEventSchema, controlSchema])
+  .openapi("ResumedEvent", { example: eventExample });
 
 const modelSchema = z.object({ name: z.string(), model: z.string(), provider: z.string() });
 
@@ -218,4 +292,13 @@ export const agentSchema = z
       .object({ enable_agentic_memory: z.boolean(), update_memory_on_run: z.boolean(), model: modelSchema })
       .optional(),
   })
-  .openapi("Agent");
+  .openapi("Agent", {
+    example: {
+      id: "copilot",
+      name: "Copilot",
+      db_id: "sqlite",
+      model: { name: "OpenAIResponses", model: "gpt-5.5", provider: "OpenAI" },
+      tools: { tools: [] },
+      sessions: { session_table: "sessions", add_history_to_context: true },
+    },
+  });

@@ -49,7 +49,18 @@ export function eventStream(
   const encoder = new TextEncoder();
   let timer: NodeJS.Timeout | undefined;
   let lastSent = Date.now();
-  let waitingForReader = false;
+
+  const tick = (controller: ReadableStreamDefaultController<Uint8Array>) => {
+    const hasTakenAll = (controller.desiredSize ?? 0) > 0;
+    if (hasTakenAll) {
+      lastSent = Date.now();
+      controller.enqueue(encoder.encode(": keep-alive\n\n"));
+    } else if (Date.now() - lastSent >= drainLimit) {
+      stop();
+      onLeave?.();
+      controller.error(new Error("The reader took nothing for too long."));
+    }
+  };
 
   const stop = () => {
     clearInterval(timer);
@@ -62,18 +73,10 @@ export function eventStream(
     {
       start(controller) {
         controller.enqueue(encoder.encode(`retry: ${retry}\n\n`));
-        timer = setInterval(() => {
-          if (!waitingForReader) {
-            controller.enqueue(encoder.encode(": keep-alive\n\n"));
-          } else if (Date.now() - lastSent >= drainLimit) {
-            stop();
-            onLeave?.();
-            controller.error(new Error("The reader took nothing for too long."));
-          }
-        }, keepAliveInterval);
       },
       async pull(controller) {
-        waitingForReader = false;
+        // Not before somebody reads: a stream that is thrown away unread leaves nothing behind.
+        timer ??= setInterval(tick, keepAliveInterval, controller);
         try {
           const { done, value } = await frames.next();
           if (timer === undefined) return;
@@ -83,7 +86,6 @@ export function eventStream(
             return;
           }
           lastSent = Date.now();
-          waitingForReader = true;
           controller.enqueue(encoder.encode(value));
         } catch (error) {
           stop();

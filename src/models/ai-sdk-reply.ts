@@ -47,6 +47,8 @@ export class AiSdkReply {
   finished = false;
   readonly #provider: string;
   readonly #blocks = new Map<string, Block>();
+  /** Calls whose arguments are on their way. */
+  readonly #callsBegun = new Set<string>();
   #reasoned = false;
 
   constructor(provider: string) {
@@ -78,7 +80,11 @@ export class AiSdkReply {
         const block = this.#end(part.id, part.providerMetadata);
         return block.text || block.metadata ? [reasoningItem(block)] : [];
       }
+      case "tool-input-start":
+        this.#callsBegun.add(part.id);
+        return [];
       case "tool-call":
+        this.#callsBegun.delete(part.toolCallId);
         return toolCallEvents(part);
       case "finish":
         return [this.#finish(part.usage, part.finishReason)];
@@ -154,6 +160,7 @@ export class AiSdkReply {
       type: "finish",
       usage: tokenUsage(usage),
       finishReason: reason === "unknown" ? "other" : reason,
+      ...(this.#callsBegun.size > 0 && { lostCall: true }),
     };
   }
 }

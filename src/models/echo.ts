@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TokenUsage } from "../events/metrics.ts";
+import { refuseUnfit, refuseUnknown, type Shape, shapes } from "../options.ts";
 import { exampleValue } from "./example-value.ts";
 import type { Model, ModelEvent, ModelRequest } from "./model.ts";
 
@@ -13,6 +14,11 @@ export interface EchoModelOptions {
    */
   respond?: (request: ModelRequest) => string | readonly ModelEvent[];
 }
+
+const wanted = {
+  delay: shapes.notNegative,
+  respond: shapes.function,
+} satisfies Record<keyof EchoModelOptions, Shape>;
 
 /**
  * A model that needs no network and no key: it says back what it was told, and that it does so.
@@ -35,7 +41,10 @@ export class EchoModel implements Model {
   readonly #delay: number;
   readonly #respond: (request: ModelRequest) => string | readonly ModelEvent[];
 
+  /** @throws {ConfigurationError} that names the option that cannot work */
   constructor(options: EchoModelOptions = {}) {
+    refuseUnknown("EchoModel", options, Object.keys(wanted));
+    refuseUnfit("EchoModel", options, wanted);
     this.#delay = options.delay ?? 0;
     this.#respond = options.respond ?? echo;
   }

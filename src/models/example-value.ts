@@ -3,9 +3,16 @@ import { isJsonObject, type JsonObject, type JsonValue } from "../events/json.ts
 // A schema may refer to itself. Below this depth only what is required is filled in, below twice of it nothing.
 const deepest = 8;
 
+// A schema may come from a caller, and ask for more than there is room for.
+const mostItems = 100;
+const shortestText = 100;
+const mostValues = 10_000;
+const mostCharacters = 1_000_000;
+
 /**
  * A value that fits a JSON schema, as far as one can be found without search: the first of an `enum` or `anyOf`,
- * the lowest number, the shortest array, and `text` wherever a string goes.
+ * the lowest number, the shortest array, and `text` wherever a string goes. What would be very large is left short, even
+ * where it then does not fit.
  *
  * @param schema - the JSON schema; `$ref` may point inside it
  * @param text - what strings say
@@ -14,48 +21,84 @@ const deepest = 8;
  * // { city: "Rome", sights: [] }
  */
 export function exampleValue(schema: JsonObject, text: string): JsonValue {
-  return valueFor(schema, schema, text, 0);
+  return new Example(schema, text).valueFor(schema, 0);
 }
 
-function valueFor(schema: unknown, root: JsonObject, text: string, depth: number): JsonValue {
-  if (!isJsonObject(schema) || depth > 2 * deepest) return null;
-  if ("const" in schema) return schema.const;
-  if ("default" in schema) return schema.default;
-  if (Array.isArray(schema.enum) && schema.enum.length > 0) return schema.enum[0];
-  if (typeof schema.$ref === "string") return valueFor(resolve(schema.$ref, root), root, text, depth + 1);
-  const choice = schema.anyOf ?? schema.oneOf;
-  if (Array.isArray(choice)) return valueFor(choice[0], root, text, depth + 1);
-  if (Array.isArray(schema.allOf)) return valueFor(merged(schema), root, text, depth + 1);
-  switch (typeOf(schema)) {
-    case "object":
-      return objectFor(schema, root, text, depth);
-    case "array":
-      return Array.from({ length: schema.minItems ?? 0 }, () =>
-        valueFor(schema.items, root, text, depth + 1),
-      );
-    case "number":
-    case "integer":
-      return numberFor(schema);
-    case "boolean":
-      return false;
-    case "null":
-      return null;
-    default:
-      return stringFor(schema, text);
+class Example {
+  readonly #root: JsonObject;
+  readonly #text: string;
+  #valuesLeft = mostValues;
+  #charactersLeft = mostCharacters;
+
+  constructor(root: JsonObject, text: string) {
+    this.#root = root;
+    this.#text = text;
   }
+
+  valueFor(schema: unknown, depth: number): JsonValue {
+    if (!isJsonObject(schema) || depth > 2 * deepest || --this.#valuesLeft < 0) return null;
+    if ("const" in schema) return this.#given(schema.const);
+    if ("default" in schema) return this.#given(schema.default);
+    if (Array.isArray(schema.enum) && schema.enum.length > 0) return this.#given(schema.enum[0]);
+    if (typeof schema.$ref === "string") return this.valueFor(resolve(schema.$ref, this.#root), depth + 1);
+    const choice = schema.anyOf ?? schema.oneOf;
+    if (Array.isArray(choice)) return this.valueFor(choice[0], depth + 1);
+    if (Array.isArray(schema.allOf)) return this.valueFor(merged(schema), depth + 1);
+    switch (typeOf(schema)) {
+      case "object":
+        return this.#objectFor(schema, depth);
+      case "array":
+        return Array.from({ length: atMost(mostItems, schema.minItems) }, () =>
+          this.valueFor(schema.items, depth + 1),
+        );
+      case "number":
+      case "integer":
+        return numberFor(schema);
+      case "boolean":
+        return false;
+      case "null":
+        return null;
+      default:
+        return this.#stringFor(schema);
+    }
+  }
+
+  #objectFor(schema: JsonObject, depth: number): JsonValue {
+    const required = new Set<unknown>(Array.isArray(schema.required) ? schema.required : []);
+    const fields: [string, JsonValue][] = [];
+    for (const [name, field] of Object.entries(schema.properties ?? {})) {
+      if (depth >= deepest && !required.has(name)) continue;
+      if (this.#valuesLeft <= 0 || !this.#takes(name.length)) break;
+      fields.push([name, this.valueFor(field, depth + 1)]);
+    }
+    return Object.fromEntries(fields);
+  }
+
+  #stringFor({ format, minLength, maxLength }: JsonObject): string {
+    const example = typeof format === "string" ? formatExamples[format] : undefined;
+    const text = example ?? this.#text.padEnd(atMost(shortestText, minLength), ".").slice(0, maxLength);
+    return this.#takes(text.length) ? text : "";
+  }
+
+  /** A value that stands in the schema. */
+  #given(value: JsonValue): JsonValue {
+    return this.#charactersLeft > 0 && this.#takes(JSON.stringify(value).length) ? value : null;
+  }
+
+  /** Whether there is still room for so many characters; it is taken then. */
+  #takes(characters: number): boolean {
+    this.#charactersLeft -= characters;
+    return this.#charactersLeft >= 0;
+  }
+}
+
+function atMost(most: number, wanted: unknown): number {
+  return typeof wanted === "number" && wanted > 0 ? Math.min(most, Math.ceil(wanted)) : 0;
 }
 
 function typeOf(schema: JsonObject): unknown {
   if ("type" in schema) return Array.isArray(schema.type) ? schema.type[0] : schema.type;
   return "properties" in schema ? "object" : "string";
-}
-
-function objectFor(schema: JsonObject, root: JsonObject, text: string, depth: number): JsonValue {
-  const required: unknown[] = Array.isArray(schema.required) ? schema.required : [];
-  const fields = Object.entries(schema.properties ?? {}).filter(
-    ([name]) => depth < deepest || required.includes(name),
-  );
-  return Object.fromEntries(fields.map(([name, field]) => [name, valueFor(field, root, text, depth + 1)]));
 }
 
 function merged(schema: JsonObject): JsonObject {
@@ -87,17 +130,12 @@ const formatExamples: Readonly<Record<string, string>> = {
   ipv4: "127.0.0.1",
 };
 
-function stringFor({ format, minLength, maxLength }: JsonObject, text: string): string {
-  const example = typeof format === "string" ? formatExamples[format] : undefined;
-  return example ?? text.padEnd(minLength ?? 0, ".").slice(0, maxLength);
-}
-
 function resolve(reference: string, root: JsonObject): unknown {
   if (!reference.startsWith("#")) return undefined;
   let at: unknown = root;
   for (const step of reference.split("/").slice(1)) {
-    const name = decodeURIComponent(step).replaceAll("~1", "/").replaceAll("~0", "~");
-    at = isJsonObject(at) ? at[name] : undefined;
+    const name = step.replaceAll("~1", "/").replaceAll("~0", "~");
+    at = isJsonObject(at) && Object.hasOwn(at, name) ? at[name] : undefined;
   }
   return at;
 }

@@ -1,5 +1,5 @@
 import type { JsonObject } from "../events/json.ts";
-import type { Message } from "../events/messages.ts";
+import type { FinishReason, Message } from "../events/messages.ts";
 import type { TokenUsage } from "../events/metrics.ts";
 
 /** A file that goes to the model with a user message. */
@@ -54,7 +54,9 @@ export type ModelEvent =
   | {
       type: "finish";
       usage: TokenUsage;
-      finishReason: "stop" | "tool-calls" | "length" | "content-filter" | "other";
+      finishReason: FinishReason;
+      /** Whether the turn ended in the middle of a tool call, which was left out. */
+      lostCall?: boolean;
     };
 
 /**

@@ -66,6 +66,7 @@ const read = new Set([
 /** Reads one streamed answer, event by event. Make a new one for each answer. */
 export class StreamedReply {
   #called = false;
+  #lostCall = false;
   #reasoningItem: number | undefined;
   #summary: number | undefined;
 
@@ -90,11 +91,12 @@ export class StreamedReply {
       case "response.output_item.done": {
         const told = event.item && itemEvent(event.item);
         if (told?.type === "tool-call") this.#called = true;
+        if (event.item && isLostCall(event.item)) this.#lostCall = true;
         return told;
       }
       case "response.completed":
       case "response.incomplete":
-        return finish(event.response ?? {}, this.#called);
+        return finish(event.response ?? {}, this.#called, this.#lostCall);
       case "response.failed":
         throw failedResponse(event.response?.error ?? undefined);
       case "error":
@@ -155,7 +157,7 @@ function messageText(item: OutputItem): string {
 function itemEvent(item: OutputItem): ModelEvent | undefined {
   if (item.type === "function_call") {
     // The arguments of an incomplete call are cut off: `finish` tells why.
-    if (item.status === "incomplete" || !item.name) return undefined;
+    if (isLostCall(item) || !item.name) return undefined;
     const callId = item.call_id ?? item.id ?? "";
     return {
       type: "tool-call",
@@ -177,8 +179,18 @@ function replayable({ id, summary, content, encrypted_content }: OutputItem): Js
   return item;
 }
 
-function finish(response: OpenAIResponse, called: boolean): FinishEvent {
-  return { type: "finish", usage: usageOf(response), finishReason: finishReason(response, called) };
+function isLostCall({ type, status }: OutputItem): boolean {
+  return type === "function_call" && status === "incomplete";
+}
+
+function finish(response: OpenAIResponse, called: boolean, lostCall = false): FinishEvent {
+  const lost = lostCall || (response.output ?? []).some(isLostCall);
+  return {
+    type: "finish",
+    usage: usageOf(response),
+    finishReason: finishReason(response, called),
+    ...(lost && { lostCall: true }),
+  };
 }
 
 function finishReason(response: OpenAIResponse, called: boolean): FinishEvent["finishReason"] {

@@ -1,5 +1,7 @@
 import { Agent, type Dispatcher } from "undici";
 import { ConfigurationError, ModelError } from "../errors.ts";
+import { isJsonObject } from "../events/json.ts";
+import { refuseUnfit, refuseUnknown, type Shape, shapes } from "../options.ts";
 import type { Model, ModelEvent, ModelRequest } from "./model.ts";
 import { brokenRequest, lostConnection, type OpenAIEndpoint, refusedRequest } from "./openai-errors.ts";
 import { type OpenAIResponse, StreamedReply, wholeReply } from "./openai-reply.ts";
@@ -35,6 +37,27 @@ const defaultModel = "gpt-5.5";
 const defaultBaseUrl = "https://api.openai.com/v1";
 const defaultTimeout = 120;
 
+const reasoningSettings: readonly string[] = ["effort", "summary"] satisfies (keyof ReasoningSettings)[];
+
+const wanted = {
+  id: shapes.text,
+  apiKey: shapes.text,
+  baseUrl: shapes.text,
+  timeout: shapes.number,
+  temperature: shapes.number,
+  maxOutputTokens: shapes.count,
+  reasoning: {
+    fits: (value) =>
+      isJsonObject(value) &&
+      Object.entries(value).every(
+        ([name, one]) => reasoningSettings.includes(name) && (one === undefined || shapes.text.fits(one)),
+      ),
+    words: "{ effort, summary }, each a text or left out",
+  },
+  store: shapes.flag,
+  headers: { fits: areHeaders, words: "an object of header names and texts that a header can hold" },
+} satisfies Record<keyof OpenAIResponsesOptions, Shape>;
+
 /**
  * A model behind OpenAI's Responses API, or behind any server that speaks it.
  *
@@ -58,6 +81,8 @@ export class OpenAIResponses implements Model {
   readonly #dispatcher: Agent;
 
   constructor(options: OpenAIResponsesOptions = {}) {
+    refuseUnknown("OpenAIResponses", options, Object.keys(wanted));
+    refuseUnfit("OpenAIResponses", options, wanted);
     this.id = options.id || process.env.OPENAI_MODEL || defaultModel;
     const apiKey = usableKey(options.apiKey || process.env.OPENAI_API_KEY);
     const url = usableUrl(options.baseUrl || process.env.OPENAI_BASE_URL || defaultBaseUrl);
@@ -172,6 +197,18 @@ export class OpenAIResponses implements Model {
       throw signal.aborted ? signal.reason : brokenRequest(error, false, this.#endpoint);
     }
   }
+}
+
+function areHeaders(value: unknown): boolean {
+  return (
+    isJsonObject(value) &&
+    Object.entries(value).every(
+      ([name, text]) =>
+        /^[\w!#$%&'*+.^`|~-]+$/.test(name) &&
+        typeof text === "string" &&
+        /^[\t\x20-\x7e\x80-\xff]*$/.test(text),
+    )
+  );
 }
 
 function usableKey(key: string | undefined): string {

@@ -1,4 +1,6 @@
+import { setTimeout as wait } from "node:timers/promises";
 import type { Logger } from "pino";
+import { ServerStoppedError } from "../errors.ts";
 
 /**
  * Work that follows a run and that nobody waits for: naming its session, summing it up, remembering. Work for the same
@@ -7,6 +9,7 @@ import type { Logger } from "pino";
 export class AfterRun {
   readonly #logger: Logger;
   readonly #last = new Map<string, Promise<void>>();
+  readonly #stop = new AbortController();
 
   constructor(logger: Logger) {
     this.#logger = logger;
@@ -18,20 +21,36 @@ export class AfterRun {
    * @param key - such as a session's id
    * @param name - what it is, for the log
    * @param ids - what it is about, for the log
+   * @param work - does it; the signal is aborted when the process cannot wait any longer
    */
-  add(key: string, name: string, ids: Record<string, string | undefined>, work: () => Promise<void>): void {
+  add(
+    key: string,
+    name: string,
+    ids: Record<string, string | undefined>,
+    work: (signal: AbortSignal) => Promise<void>,
+  ): void {
     const before = this.#last.get(key) ?? Promise.resolve();
-    const done = before.then(work).catch((error: unknown) => {
-      this.#logger.warn({ err: error, ...ids }, `${name} failed; the run is not affected`);
-    });
+    const done = before
+      .then(() => work(this.#stop.signal))
+      .catch((error: unknown) => {
+        this.#logger.warn({ err: error, ...ids }, `${name} failed; the run is not affected`);
+      });
     this.#last.set(key, done);
     void done.then(() => {
       if (this.#last.get(key) === done) this.#last.delete(key);
     });
   }
 
-  /** Resolves once nothing is left to do. */
-  async settled(): Promise<void> {
-    while (this.#last.size > 0) await Promise.all(this.#last.values());
+  /**
+   * Resolves once nothing is left to do, or when the time is over: what is not done by then is left undone.
+   *
+   * @param limit - milliseconds
+   */
+  async settled(limit: number): Promise<void> {
+    const over = wait(Math.max(0, limit), true, { ref: false });
+    while (this.#last.size > 0) {
+      if (await Promise.race([Promise.all(this.#last.values()).then(() => false), over])) break;
+    }
+    this.#stop.abort(new ServerStoppedError());
   }
 }

@@ -16,8 +16,13 @@ export async function* follow(
 ): AsyncGenerator<readonly LogEntry[], void, void> {
   let cursor = after;
   while (true) {
-    const entries = log.after(cursor) ?? (await stored(store, log.envelope.run_id, cursor));
-    if (entries.length > 0) {
+    const entries = log.after(cursor);
+    if (!entries) {
+      for (const stretch of await stored(store, log.envelope.run_id, cursor)) {
+        cursor = stretch.at(-1)!.index;
+        yield stretch;
+      }
+    } else if (entries.length > 0) {
       cursor = entries.at(-1)!.index;
       yield entries;
     } else if (log.ended) {
@@ -39,22 +44,26 @@ export async function* replay(
   after: number,
 ): AsyncGenerator<readonly LogEntry[], void, void> {
   for (let cursor = after; ; ) {
-    const entries = await stored(store, runId, cursor);
-    const last = entries.at(-1);
-    if (!last) return;
-    cursor = last.index;
-    yield entries;
+    const stretches = await stored(store, runId, cursor);
+    if (stretches.length === 0) return;
+    for (const stretch of stretches) {
+      cursor = stretch.at(-1)!.index;
+      yield stretch;
+    }
   }
 }
 
-async function stored(store: Store, runId: string, after: number): Promise<LogEntry[]> {
+/** A few stretches of the stored log, none of them empty: a reader is given one at a time. */
+async function stored(store: Store, runId: string, after: number): Promise<LogEntry[][]> {
   const pages = await store.runs.events(runId, after);
-  return pages.flatMap(({ firstIndex, events }) =>
-    events.flatMap((json, i) => {
-      const index = firstIndex + i;
-      if (index <= after) return [];
-      const { event } = JSON.parse(json) as { event: RunEventBody["event"] };
-      return [{ index, event, json }];
-    }),
-  );
+  return pages
+    .map(({ firstIndex, events }) =>
+      events.map(({ event, json }, i) => ({
+        index: firstIndex + i,
+        event: event as RunEventBody["event"],
+        json,
+      })),
+    )
+    .map((entries) => entries.filter(({ index }) => index > after))
+    .filter((entries) => entries.length > 0);
 }

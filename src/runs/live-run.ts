@@ -50,7 +50,13 @@ export class LiveRun implements StartedRun {
       run_id: runId,
       session_id: sessionId,
     });
-    this.#writer = writer.open({ runId, sessionId, attempt }, (index) => this.log.stored(index));
+    this.#writer = writer.open(
+      { runId, sessionId, attempt },
+      {
+        onStored: (index) => this.log.stored(index),
+        onFailed: (error) => this.abort(error),
+      },
+    );
     // Nobody has to wait for a run: that nobody does is no unhandled failure.
     this.#ended.promise.catch(() => undefined);
   }
@@ -127,13 +133,15 @@ export class LiveRun implements StartedRun {
    */
   async end(event: TerminalEventBody, stateChange?: StateChange): Promise<void> {
     const entry = this.log.entryOf(event);
-    applyEvent(this.#fold, event, entry.index);
+    // What is asked of the run meanwhile is answered as it was: nothing has ended that is not stored.
+    const ended = { ...this.#fold };
+    applyEvent(ended, event, entry.index);
     this.#writer.add(entry);
-    const row = { fold: this.#fold, ended: true, at: Date.now() };
-    await this.#writer.checkpoint(row, this.#newMessages(), {
+    await this.#writer.checkpoint({ fold: ended, ended: true, at: Date.now() }, this.#newMessages(), {
       ...(stateChange && { stateChange }),
-      text: this.#text(),
+      text: this.#text(ended),
     });
+    Object.assign(this.#fold, ended);
     this.#close(entry);
     this.#ended.resolve(this.toRun());
   }
@@ -177,9 +185,9 @@ export class LiveRun implements StartedRun {
   }
 
   /** What the session is found by: what was asked, and what was answered. */
-  #text(): RunText {
+  #text(ended: FoldedRun): RunText {
     const { input, userId } = this.identity;
-    const answer = this.#fold.status === "completed" ? this.#fold.content : "";
+    const answer = ended.status === "completed" ? ended.content : "";
     const said = typeof answer === "string" ? answer : JSON.stringify(answer);
     return { owner: ownerWord(userId), text: searchableText(`${input.input_content}\n${said}`) };
   }

@@ -1,6 +1,7 @@
+import { setTimeout as wait } from "node:timers/promises";
 import type { Database } from "../db/database.ts";
 import type { LogWrite, RunSnapshot, RunText, StateChange } from "../db/records.ts";
-import { RunLostError } from "../errors.ts";
+import { DatabaseUnavailableError, RunLostError } from "../errors.ts";
 import type { Message } from "../events/messages.ts";
 import type { LogEntry } from "./run-log.ts";
 
@@ -12,6 +13,8 @@ export interface LogWriterOptions {
   batchBytes: number;
   /** Bytes of events of one run that may wait; then the run waits too. */
   bufferBytes: number;
+  /** Milliseconds for which a write is tried again while the database is away. */
+  retryFor: number;
 }
 
 /** What {@link LogWriter} does where nothing else is said. */
@@ -19,6 +22,7 @@ export const defaultLogWriterOptions: LogWriterOptions = {
   interval: 200,
   batchBytes: 1024 * 1024,
   bufferBytes: 1024 * 1024,
+  retryFor: 30_000,
 };
 
 /**
@@ -38,10 +42,13 @@ export class LogWriter {
   }
 
   /** The writer of one run. */
-  open(run: Pick<LogWrite, "runId" | "sessionId" | "attempt">, onStored: (index: number) => void): RunWriter {
+  open(
+    run: Pick<LogWrite, "runId" | "sessionId" | "attempt">,
+    hooks: Pick<RunWriterHooks, "onStored" | "onFailed">,
+  ): RunWriter {
     return new RunWriter(run, {
+      ...hooks,
       bufferBytes: this.#options.bufferBytes,
-      onStored,
       onDirty: (writer, urgent) => {
         this.#dirty.add(writer);
         if (urgent) this.#writeNow();
@@ -77,17 +84,35 @@ export class LogWriter {
     }
   }
 
-  async #write(batch: readonly { writer: RunWriter; write: LogWrite }[]): Promise<void> {
+  async #write(batch: readonly { writer: RunWriter; write: LogWrite }[], again = false): Promise<void> {
     try {
-      const lost = await this.#db.writeLogs(batch.map(({ write }) => write));
+      const lost = await this.#persist(
+        batch.map(({ write }) => write),
+        again,
+      );
       for (const { writer } of batch) {
         writer.settle(lost.has(writer.runId) ? new RunLostError(writer.runId) : undefined);
       }
     } catch (error) {
-      // One run's events may be at fault, and the others must not fail with it.
-      if (batch.length === 1)
-        batch[0]!.writer.settle(error instanceof Error ? error : new Error(String(error)));
-      else for (const one of batch) await this.#write([one]);
+      const failure = error instanceof Error ? error : new Error(String(error));
+      // One run's events may be at fault, and the others must not fail with it. A database that is away is nobody's fault.
+      const forAll = batch.length === 1 || failure instanceof DatabaseUnavailableError;
+      if (!forAll) for (const one of batch) await this.#write([one], true);
+      else for (const { writer } of batch) writer.settle(failure);
+    }
+  }
+
+  /** Writes a batch, and again while the database is away: what was stored already is not stored twice. */
+  async #persist(writes: readonly LogWrite[], before: boolean): Promise<ReadonlySet<string>> {
+    const since = performance.now();
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#db.writeLogs(writes, { again: before || attempt > 0 });
+      } catch (error) {
+        const isLate = performance.now() - since > this.#options.retryFor;
+        if (isLate || !(error instanceof DatabaseUnavailableError)) throw error;
+        await wait(Math.min(1000, 50 * 2 ** attempt));
+      }
     }
   }
 }
@@ -101,6 +126,8 @@ interface RunWriterHooks {
   bufferBytes: number;
   onDirty: (writer: RunWriter, urgent: boolean) => void;
   onStored: (index: number) => void;
+  /** Called when nothing more can be written of the run. */
+  onFailed: (error: Error) => void;
 }
 
 /** What one run has yet to write. At most one write of a run is on its way, so that its log has no gap. */
@@ -195,6 +222,7 @@ export class RunWriter {
     if (failure) {
       // What follows would leave a gap, so nothing more is written of this run.
       this.#failure = failure;
+      this.#hooks.onFailed(failure);
       for (const { reject } of [...waiters, ...this.#waiters]) reject(failure);
       this.#waiters = [];
       return;

@@ -49,6 +49,8 @@ export class DurableRunner implements Runner {
   /** Runs that are being accepted. */
   #accepting = 0;
   #draining = false;
+  /** Whether the time for runs under way is over. */
+  #overdue = false;
 
   constructor(options: RunnerOptions) {
     this.#db = options.db;
@@ -134,6 +136,7 @@ export class DurableRunner implements Runner {
       this.#writer,
     );
     this.#live.set(runId, run);
+    if (this.#overdue) run.abort(new ServerStoppedError());
     void this.#see(run, request, session, store);
     return run;
   }
@@ -166,7 +169,9 @@ export class DurableRunner implements Runner {
    */
   async drain(limit: number): Promise<void> {
     this.#draining = true;
+    const since = performance.now();
     const timer = setTimeout(() => {
+      this.#overdue = true;
       for (const run of this.#live.values()) run.abort(new ServerStoppedError());
     }, limit);
     while (this.#live.size > 0 || this.#accepting > 0) {
@@ -174,7 +179,7 @@ export class DurableRunner implements Runner {
       await new Promise((resolve) => setImmediate(resolve));
     }
     clearTimeout(timer);
-    await this.#afterRun.settled();
+    await this.#afterRun.settled(limit - (performance.now() - since));
     await this.#lease.release();
   }
 

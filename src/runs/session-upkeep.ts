@@ -15,16 +15,16 @@ export function keepUp(
   const { run_id, session_id } = run;
   const ids = { run_id, session_id, agent_id: agent.id };
   if (agent.autoNameSessions && !session.named) {
-    afterRun.add(session_id, "naming the session", ids, async () => {
-      const title = await titleOf(agent.model, run.messages);
+    afterRun.add(session_id, "naming the session", ids, async (signal) => {
+      const title = await titleOf(agent.model, run.messages, signal);
       if (title !== undefined) await store.notes.name(session_id, title);
     });
   }
   if (agent.enableSessionSummaries) {
-    afterRun.add(session_id, "summing up the session", ids, async () => {
+    afterRun.add(session_id, "summing up the session", ids, async (signal) => {
       const note = await store.notes.get(session_id);
       if (!note) return;
-      const { summary } = await summarize(agent.model, parseSummary(note.summary), run.messages);
+      const { summary } = await summarize(agent.model, parseSummary(note.summary), run.messages, signal);
       await store.notes.summarize(session_id, JSON.stringify(summary));
     });
   }

@@ -1,4 +1,4 @@
-import { Agent, AgentOS, ConfigurationError, EchoModel, tool } from "agentos-ts";
+import { Agent, AgentOS, ConfigurationError, EchoModel, InvalidRequestError, tool } from "agentos-ts";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
 
@@ -6,9 +6,9 @@ const model = new EchoModel();
 const noop = tool({ name: "noop", description: "", inputSchema: z.object({}), execute: () => "" });
 
 /** The message of an error that a user is to act on: it is one line. */
-function lineOf(error: unknown): string {
-  expect(error).toBeInstanceOf(ConfigurationError);
-  const { message } = error as ConfigurationError;
+function lineOf(error: unknown, kind: new (message: string) => Error = ConfigurationError): string {
+  expect(error).toBeInstanceOf(kind);
+  const { message } = error as Error;
   expect(message).not.toContain("\n");
   return message;
 }
@@ -101,6 +101,8 @@ describe("an agent refuses", () => {
 
 describe("a run refuses", () => {
   const agent = new Agent({ id: "copilot", model });
+  const bytes = new Uint8Array([1]);
+  const file = { kind: "image", filename: "a.png", mime_type: "image/png", bytes };
 
   test.each<[string, unknown]>([
     ["sessionId", ""],
@@ -112,17 +114,38 @@ describe("a run refuses", () => {
     ["dependencies", "x"],
     ["metadata", 7],
     ["files", [{ filename: "a.png" }]],
+    ["files", [{ bytes }]],
+    ["files", [{ ...file, kind: "video" }]],
+    ["files", [{ ...file, filename: "" }]],
+    ["files", [{ ...file, filename: "a\u0000b" }]],
+    ["files", [{ ...file, mime_type: "png" }]],
+    ["files", [{ ...file, bytes: "abc" }]],
     ["outputSchema", z.string()],
+    ["outputSchema", z.object({ at: z.date() })],
     ["signal", new AbortController()],
     ["background", true],
     ["stream", true],
   ])("%s = %o", async (option, value) => {
     const error = await agent.run("hello", { [option]: value }).catch((thrown: unknown) => thrown);
-    expect(lineOf(error)).toContain(option);
+    expect(lineOf(error, InvalidRequestError)).toContain(option);
   });
 
   test.each([[""], ["  "], [undefined], [{ content: "hello" }]])("the message %o", async (message) => {
-    await expect(agent.run(message as never)).rejects.toThrow(ConfigurationError);
+    await expect(agent.run(message as never)).rejects.toThrow(InvalidRequestError);
+    await expect(agent.stream(message as never).next()).rejects.toThrow(InvalidRequestError);
+  });
+
+  test.each([null, "s-1"])("the options %o", async (options) => {
+    const error = await agent.run("hello", options as never).catch((thrown: unknown) => thrown);
+    expect(lineOf(error, InvalidRequestError)).toContain("options");
+  });
+
+  test("in a custom route it is the caller's fault, not the database's", async () => {
+    const app = new AgentOS({ agents: [agent], logLevel: "silent" }).getApp();
+    app.post("/ask", async (c) => c.json(await agent.run(await c.req.text())));
+    const answer = await app.request("/ask", { method: "POST", body: "" });
+    expect(answer.status).toBe(400);
+    expect(await answer.json()).toMatchObject({ detail: expect.stringContaining("input") });
   });
 });
 

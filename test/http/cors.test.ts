@@ -100,6 +100,38 @@ test("a preflight says what a page may send", async () => {
   expect(answer.headers.get("vary")).toContain("Origin");
 });
 
+test("what was loaded without an origin is not taken from a cache for a page", async () => {
+  server = await startServer();
+  const form = new FormData();
+  form.set("message", "hi");
+  form.set("stream", "false");
+  form.set("files", new File(["notes"], "notes.txt", { type: "text/plain" }));
+  const run = await (
+    await fetch(`${server.url}/agents/copilot/runs`, { method: "POST", body: form })
+  ).json();
+  for (const path of [`/media/${run.input.files[0].id}`, "/agents", "/docs/swagger-ui.css", "/nothing"]) {
+    const vary = (await fetch(server.url + path)).headers.get("vary");
+    expect([path, vary]).toEqual([path, "Origin"]);
+  }
+});
+
+test("a custom route's own Vary is kept beside ours", async () => {
+  server = await startServer();
+  server.os.getApp().get("/page", (c) => c.text("hi", 200, { vary: "Accept-Language" }));
+  for (const headers of [{}, { origin: "http://localhost:3000" }]) {
+    const vary = (await fetch(`${server.url}/page`, { headers })).headers.get("vary");
+    expect(vary).toBe("Accept-Language, Origin");
+  }
+});
+
+test("with * every answer may be read, whoever it was loaded for", async () => {
+  server = await startServer({ os: { corsOrigins: ["*"] } });
+  for (const path of ["/agents", "/nothing"]) {
+    const answer = await fetch(server.url + path);
+    expect([path, allowed(answer), answer.headers.get("vary")]).toEqual([path, "*", null]);
+  }
+});
+
 test("answers that differ by origin say so to caches", async () => {
   server = await startServer();
   expect((await fetch(`${server.url}/agents`, from("http://localhost:3000"))).headers.get("vary")).toContain(

@@ -1,3 +1,4 @@
+import { Agent, AgentOS, EchoModel, SqliteDb } from "agentos-ts";
 import { HTTPException } from "hono/http-exception";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startServer, type TestServer } from "../support/server.ts";
@@ -68,6 +69,18 @@ test("the response that an HTTPException brings is kept, and carries the CORS he
   expect(answer.headers.get("access-control-allow-origin")).toBe("http://localhost:3000");
 });
 
+test("a route that makes something of options that cannot work is 500, and they stay in the server", async () => {
+  server.os.getApp().get("/wrong-options", () => {
+    new Agent({ id: "other", model: new EchoModel(), toolCallLimit: -1 });
+    throw new Error("not reached");
+  });
+  const answer = await get("/wrong-options");
+  expect([answer.status, await answer.json()]).toEqual([
+    500,
+    { detail: "Internal server error", request_id: expect.any(String) },
+  ]);
+});
+
 test("a custom route under another method is 405 and names its own", async () => {
   server.os.getApp().put("/only-put", (c) => c.text("put"));
   const answer = await get("/only-put");
@@ -81,4 +94,13 @@ test("middleware that is added later guards the routes that come after it", asyn
   app.get("/guarded/page", (c) => c.text("yes"));
   expect((await get("/guarded/page")).status).toBe(401);
   expect((await get("/guarded/page", { headers: { "x-key": "k" } })).status).toBe(200);
+});
+
+test("a database that cannot be opened is 503, and where it is stays in the server", async () => {
+  const db = new SqliteDb({ path: "/dev/null/agentos.db" });
+  const os = new AgentOS({ agents: [new Agent({ id: "copilot", model: new EchoModel() })], db, logLevel: "silent" });
+  const answer = await os.getApp().request("/sessions");
+  expect(answer.status).toBe(503);
+  expect(await answer.text()).not.toContain("/dev/null");
+  await os.close();
 });

@@ -24,6 +24,8 @@ const routes: Record<string, string[]> = {
   "/agents/copilot": ["GET"],
   "/agents/copilot/runs": ["GET", "POST"],
   "/agents/copilot/runs/run_1": ["GET"],
+  "/agents/copilot/runs/run_1/resume": ["GET", "POST"],
+  "/agents/copilot/runs/run_1/cancel": ["POST"],
   "/media/m": ["GET"],
 };
 

@@ -78,6 +78,38 @@ describe.each([
     await os.close();
   });
 
+  test("a known path under another method is 405 and names what is taken", async () => {
+    const { host, os } = hostOf(mount);
+    for (const [method, path, allow] of [
+      ["PUT", "/agentos/agents/copilot/runs", "GET, POST"],
+      ["DELETE", "/agentos/agents", "GET"],
+      ["POST", "/agentos/media/m", "GET"],
+      ["POST", "/agentos/", "GET"],
+    ] as const) {
+      const headers = { origin: "http://localhost:3000" };
+      const answer = await host.request(path, { method, headers });
+      expect([path, answer.status, answer.headers.get("allow")]).toEqual([path, 405, allow]);
+      expect(answer.headers.get("content-type")).toContain("application/json");
+      expect(answer.headers.get("access-control-allow-origin")).toBe("http://localhost:3000");
+      const { detail, request_id } = await answer.json();
+      expect(detail).toContain(method);
+      expect(request_id).toBe(answer.headers.get("x-request-id"));
+    }
+    await os.close();
+  });
+
+  test("a custom route wins over the refusal of its method, and may answer 404 by itself", async () => {
+    const { host, os } = hostOf((host, app) => {
+      app.put("/agents", (c) => c.text("put"));
+      app.patch("/agents", (c) => c.text("no such agent", 404));
+      mount(host, app);
+    });
+    expect(await (await host.request("/agentos/agents", { method: "PUT" })).text()).toBe("put");
+    const own = await host.request("/agentos/agents", { method: "PATCH" });
+    expect([own.status, await own.text()]).toEqual([404, "no such agent"]);
+    await os.close();
+  });
+
   test("errors are answered in the shape of this server, and the host's routes stay its own", async () => {
     const { host, os } = hostOf(mount);
     const unknown = await host.request("/agentos/agents/nobody");
@@ -87,4 +119,33 @@ describe.each([
     expect(await (await host.request("/")).text()).toBe("the host's page");
     await os.close();
   });
+});
+
+test("by route, an unknown path is the host's to answer; by mount, it is ours", async () => {
+  const byRoute = hostOf((host, app) => {
+    host.route("/agentos", app);
+    host.notFound((c) => c.text("the host's 404", 404));
+  });
+  const theirs = await byRoute.host.request("/agentos/nothing");
+  expect([theirs.status, await theirs.text()]).toEqual([404, "the host's 404"]);
+  await byRoute.os.close();
+
+  const byMount = hostOf((host, app) => host.mount("/agentos", app.fetch));
+  const ours = await byMount.host.request("/agentos/nothing");
+  expect([ours.status, await ours.json()]).toMatchObject([404, { request_id: expect.any(String) }]);
+  await byMount.os.close();
+});
+
+test("by route, a page of the host under the same path stays its own, whatever the method", async () => {
+  const { host, os } = hostOf((host, app) => {
+    host.route("/:tenant/agentos", app);
+    host.put("/:tenant/agentos/agents", (c) => c.text("the host's put"));
+    host.post("/:tenant/agentos/agents", (c) => c.text("the host's 404", 404));
+  });
+  expect((await host.request("/acme/agentos/agents")).status).toBe(200);
+  expect(await (await host.request("/acme/agentos/agents", { method: "PUT" })).text()).toBe("the host's put");
+  const post = await host.request("/acme/agentos/agents", { method: "POST" });
+  expect(await post.text()).toBe("the host's 404");
+  expect((await host.request("/acme/agentos/agents", { method: "DELETE" })).status).toBe(405);
+  await os.close();
 });

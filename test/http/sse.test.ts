@@ -39,9 +39,38 @@ test("a silent stream is kept open by a comment every 15 seconds", async () => {
   }
   const stream = eventStream(eventFrames(follow(), toWire));
   await text(stream, 1);
-  await vi.advanceTimersByTimeAsync(30_000);
-  expect(await text(stream, 2)).toBe(": keep-alive\n\n: keep-alive\n\n");
+  for (const _ of [1, 2]) {
+    await vi.advanceTimersByTimeAsync(15_000);
+    expect(await text(stream, 1)).toBe(": keep-alive\n\n");
+  }
   await stream.cancel();
+});
+
+test("a stream that nobody reads leaves nothing behind", () => {
+  vi.useFakeTimers();
+  async function* follow(): AsyncGenerator<LogEntry[], void, void> {
+    await new Promise(() => undefined);
+  }
+  eventStream(eventFrames(follow(), toWire));
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("keep-alives do not pile up before a reader that takes nothing, and it is let go", async () => {
+  vi.useFakeTimers();
+  async function* follow(): AsyncGenerator<LogEntry[], void, void> {
+    await new Promise(() => undefined);
+  }
+  let left = false;
+  const leave = () => {
+    left = true;
+  };
+  const stream = eventStream(eventFrames(follow(), toWire), leave);
+  await text(stream, 1);
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect(await text(stream, 1)).toBe(": keep-alive\n\n");
+  await vi.advanceTimersByTimeAsync(75_000);
+  expect([left, vi.getTimerCount()]).toEqual([true, 0]);
+  await expect(text(stream, 1)).rejects.toThrow();
 });
 
 test("a log that cannot be read ends its stream, and nothing is left running that could end the server", async () => {

@@ -57,6 +57,7 @@ describe("an answer", () => {
       {
         type: "finish",
         finishReason,
+        lostCall: true,
         usage: {
           input_tokens: 10,
           output_tokens: 20,

@@ -11,6 +11,8 @@ const deep = (levels: number) => `${'{"a":'.repeat(levels)}1${"}".repeat(levels)
 export const wrongBodies: Record<string, [Record<string, string>, string, number[], string]> = {
   "no message": [json, "{}", [422], "message"],
   "an empty message": [json, '{"message":""}', [422], "message"],
+  "a message of white space": [json, '{"message":" \\n\\t"}', [422], '["body","message"]'],
+  "a message of white space, in a form": [urlencoded, "message=+%0A", [422], '["body","message"]'],
   "a message of null": [json, '{"message":null}', [422], "message"],
   "a message that is a number": [json, '{"message":5}', [422], "message"],
   "a message that is a list": [json, '{"message":["hi"]}', [422], "message"],

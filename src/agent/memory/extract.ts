@@ -27,10 +27,11 @@ export async function rememberExchange(
   model: Model,
   memories: UserMemories,
   exchange: readonly Message[],
+  signal?: AbortSignal,
 ): Promise<void> {
   const known = await memories.relevant();
   const text = `Known:\n${known.length > 0 ? memoryLines(known) : "nothing yet"}\n\nExchange:\n${transcript(exchange).slice(0, longestExchange)}`;
-  const answer = await ask(model, { instructions, text, output });
+  const answer = await ask(model, { instructions, text, output, ...(signal && { signal }) });
   const { operations } = anyOperationsSchema.parse(await output.parse(answer.text));
   if (operations.length > 0) await memories.apply(operations);
 }

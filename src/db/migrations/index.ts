@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 import { type Migration, Migrator } from "kysely/migration";
-import { ConfigurationError } from "../../errors.ts";
+import { DatabaseOpenError } from "../../errors.ts";
 import type { Tables } from "../schema.ts";
 import { runs } from "./001-runs.ts";
 import { sessions } from "./002-sessions.ts";
@@ -20,7 +20,7 @@ function migrations(engine: "sqlite" | "postgres"): Record<string, Migration> {
 /**
  * Brings the tables up to date. What is newer than this version is left alone.
  *
- * @throws {ConfigurationError} when a migration fails; it was rolled back then
+ * @throws {DatabaseOpenError} when a migration fails; it was rolled back then
  */
 export async function migrate(
   db: Kysely<Tables>,
@@ -40,7 +40,7 @@ export async function migrate(
   if (!error) return;
   const failed = results?.find((result) => result.status === "Error")?.migrationName;
   const reason = error instanceof Error ? error.message : String(error);
-  throw new ConfigurationError(
+  throw new DatabaseOpenError(
     `The database could not be brought up to date${failed ? ` (${failed})` : ""}: ${reason}`,
     {
       cause: error,

@@ -1,6 +1,11 @@
 import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient, sql } from "kysely";
 import type pg from "pg";
-import { AgentOSError, ConfigurationError, DatabaseUnavailableError } from "../../errors.ts";
+import {
+  AgentOSError,
+  ConfigurationError,
+  DatabaseOpenError,
+  DatabaseUnavailableError,
+} from "../../errors.ts";
 import type { Database } from "../database.ts";
 import type { Engine } from "../engine.ts";
 import { Leases } from "../leases.ts";
@@ -8,6 +13,7 @@ import { migrate } from "../migrations/index.ts";
 import type { PreparedQuery } from "../prepared.ts";
 import type { Principal } from "../principal.ts";
 import { acceptParameters, type ClaimedSession, mediaQueries, sessionStart } from "../queries/accept.ts";
+import { endedByThese } from "../queries/ended.ts";
 import type { LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
 import { type Store, storeFactory } from "../store.ts";
@@ -107,7 +113,7 @@ export class PostgresDb implements Database {
     return this.#leases;
   }
 
-  async writeLogs(writes: readonly LogWrite[]): Promise<ReadonlySet<string>> {
+  async writeLogs(writes: readonly LogWrite[], { again = false } = {}): Promise<ReadonlySet<string>> {
     const append = { name: "append", text: this.#appendText, values: appendValues(writes) };
     const changes = writes.filter((write) => write.stateChange !== undefined);
     const rows =
@@ -123,6 +129,7 @@ export class PostgresDb implements Database {
             return owned;
           });
     const kept = new Set(rows.map((row) => row.run_id));
+    if (again) for (const runId of await endedByThese(this.#engine.db, writes)) kept.add(runId);
     return new Set(writes.map((write) => write.runId).filter((runId) => !kept.has(runId)));
   }
 
@@ -181,14 +188,18 @@ export class PostgresDb implements Database {
       // Not from the pool of requests, which the migrations use: it may be of one connection.
       client = await this.#logPool.connect();
       await client.query("SELECT pg_advisory_lock($1)", [migrationLock]);
-      await client.query(`CREATE SCHEMA IF NOT EXISTS ${client.escapeIdentifier(this.#schema)}`);
+      // Not `IF NOT EXISTS`: that asks for the right to create one even where it exists.
+      const { rowCount } = await client.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", [
+        this.#schema,
+      ]);
+      if (rowCount === 0) await client.query(`CREATE SCHEMA ${client.escapeIdentifier(this.#schema)}`);
       await migrate(this.#engine.db, "postgres", this.#schema);
     } catch (error) {
-      if (error instanceof ConfigurationError) throw error;
+      if (error instanceof DatabaseOpenError) throw error;
       // A host with several addresses fails with one error for each, and says nothing itself.
       const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
       const reason = first instanceof Error ? first.message : String(first);
-      throw new ConfigurationError(`The PostgreSQL database ${this.location} cannot be opened: ${reason}.`, {
+      throw new DatabaseOpenError(`The PostgreSQL database ${this.location} cannot be opened: ${reason}.`, {
         cause: error,
       });
     } finally {
@@ -282,6 +293,8 @@ function withoutPassword(url: string): string {
     const parsed = new URL(url);
     if (!/^postgres(?:ql)?:$/.test(parsed.protocol)) throw new Error("not a PostgreSQL URL");
     if (parsed.password !== "") parsed.password = "***";
+    // Parameters may hold a password too.
+    parsed.search = "";
     return parsed.toString();
   } catch (error) {
     throw new ConfigurationError(

@@ -19,30 +19,50 @@ export interface Queryable {
 export function acceptQuery(db: Kysely<Tables>) {
   return prepare<AcceptParameters>()((value) => {
     const values = newRunValues(value);
-    return db
-      .with("session", (cte) =>
-        // A query in a RETURNING sees the rows as they were before the statement.
-        claimSession(cte, value).returning((eb) =>
-          eb
-            .selectFrom("sessions as before")
-            .select("before.user_id")
-            .whereRef("before.session_id", "=", "sessions.session_id")
-            .as("owner_before"),
-        ),
-      )
-      .with("accepted", (cte) =>
-        cte
-          .insertInto("runs")
-          .columns([...newRunColumns])
-          .expression((eb) =>
+    return (
+      db
+        .with("session", (cte) =>
+          // A query in a RETURNING sees the rows as they were before the statement.
+          claimSession(cte, value).returning((eb) =>
             eb
-              .selectFrom("session")
-              .select(() => newRunColumns.map((column) => typed(column, values[column]).as(column))),
-          )
-          .returning("runs.run_id"),
-      )
-      .selectFrom("session")
-      .selectAll();
+              .selectFrom("sessions as before")
+              .select("before.user_id")
+              .whereRef("before.session_id", "=", "sessions.session_id")
+              .as("owner_before"),
+          ),
+        )
+        .with("accepted", (cte) =>
+          cte
+            .insertInto("runs")
+            .columns([...newRunColumns])
+            .expression((eb) =>
+              eb
+                .selectFrom("session")
+                .select(() => newRunColumns.map((column) => typed(column, values[column]).as(column))),
+            )
+            .returning("runs.run_id"),
+        )
+        // What was said in a session that is adopted is found by its owner from now on. The condition is looked at once, so
+        // that a session that is not adopted costs nothing here.
+        .with("given", (cte) =>
+          cte
+            .updateTable("session_texts")
+            .set({ owner: value("owner") })
+            .where("session_id", "=", value("session_id"))
+            .where("owner", "=", "")
+            .where((eb) =>
+              eb.exists(
+                eb
+                  .selectFrom("session")
+                  .select("session.state")
+                  .where("session.owner_before", "is", null)
+                  .where("session.user_id", "is not", null),
+              ),
+            ),
+        )
+        .selectFrom("session")
+        .selectAll()
+    );
   });
 }
 

@@ -3,12 +3,15 @@ import type { JsonObject } from "../../events/json.ts";
 import { prepare } from "../prepared.ts";
 import type { NewRun, SessionStart } from "../records.ts";
 import type { Tables } from "../schema.ts";
+import { ownerWord } from "../search.ts";
 
 /** The columns of a run that is accepted. */
 export interface AcceptParameters {
   session_id: string;
   agent_id: string;
   user_id: string | null;
+  /** The word that stands for the user in the index of texts. */
+  owner: string;
   /** What the session is called where it has no name yet. */
   name: string;
   state: string;
@@ -29,6 +32,7 @@ export function acceptParameters(run: NewRun): AcceptParameters {
     session_id: run.sessionId,
     agent_id: run.agentId,
     user_id: run.userId ?? null,
+    owner: ownerWord(run.userId),
     name: sessionName(run.input.input_content),
     state: JSON.stringify(run.sessionState),
     at: run.createdAt,

@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import type { SqliteDatabase } from "kysely";
-import { ConfigurationError } from "../../errors.ts";
+import { DatabaseOpenError } from "../../errors.ts";
 import type { PreparedQuery } from "../prepared.ts";
 
 /** The path of a database that lives in memory and goes with the process. */
@@ -15,7 +15,7 @@ export class SqliteConnection {
   readonly #lock: DatabaseSync | undefined;
   readonly #statements = new Map<string, StatementSync>();
 
-  /** @throws {ConfigurationError} when the file cannot be opened, or another process has it open */
+  /** @throws {DatabaseOpenError} when the file cannot be opened, or another process has it open */
   constructor(path: string) {
     this.#path = path;
     try {
@@ -31,9 +31,9 @@ export class SqliteConnection {
       );
     } catch (error) {
       this.#lock?.close();
-      if (error instanceof ConfigurationError) throw error;
+      if (error instanceof DatabaseOpenError) throw error;
       const reason = error instanceof Error ? error.message : String(error);
-      throw new ConfigurationError(`The SQLite database ${path} cannot be opened: ${reason}.`, {
+      throw new DatabaseOpenError(`The SQLite database ${path} cannot be opened: ${reason}.`, {
         cause: error,
       });
     }
@@ -56,8 +56,9 @@ export class SqliteConnection {
     this.statement("COMMIT").run();
   }
 
+  /** Undoes what the transaction did, if SQLite has not done so itself, as it does when the disk is full. */
   rollback(): void {
-    this.statement("ROLLBACK").run();
+    if (this.#db.isTransaction) this.statement("ROLLBACK").run();
   }
 
   exec(sql: string): void {
@@ -108,7 +109,7 @@ function lock(path: string): DatabaseSync {
     return db;
   } catch (error) {
     db.close();
-    throw new ConfigurationError(
+    throw new DatabaseOpenError(
       `The SQLite database ${path} is in use by another server. Stop that one, choose another path, or use PostgreSQL.`,
       { cause: error },
     );

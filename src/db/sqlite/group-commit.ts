@@ -1,4 +1,6 @@
+import { DatabaseUnavailableError } from "../../errors.ts";
 import type { SqliteConnection } from "./connection.ts";
+import { unavailable } from "./failure.ts";
 import type { WalSync } from "./wal-sync.ts";
 
 interface Work {
@@ -16,8 +18,11 @@ export class GroupCommit {
   readonly #connection: SqliteConnection;
   readonly #disk: WalSync | undefined;
   #waiting: Work[] = [];
+  /** Those who want a transaction of their own, in the order in which they came. */
+  readonly #turns: (() => void)[] = [];
   /** While it is, what comes in waits for the next commit. */
   #held = false;
+  #failure: DatabaseUnavailableError | undefined;
 
   /** @param disk - absent for a database in memory */
   constructor(connection: SqliteConnection, disk: WalSync | undefined) {
@@ -25,11 +30,17 @@ export class GroupCommit {
     this.#disk = disk;
   }
 
+  /** Why the last commit failed, where the database could not take it: a full disk, a file that is gone. */
+  get failure(): DatabaseUnavailableError | undefined {
+    return this.#failure;
+  }
+
   /**
    * Runs `work` inside a transaction.
    *
    * @param durable - whether the commit must survive a power cut, not only a crash of the process
    * @returns what `work` returned, once it is committed
+   * @throws {DatabaseUnavailableError} when the disk is full or the file cannot be written
    */
   run<T>(work: () => T, durable: boolean): Promise<T> {
     return new Promise<T>((resolve, reject) => {
@@ -45,17 +56,24 @@ export class GroupCommit {
    * @returns what `work` returned, once it survives a power cut
    */
   async alone<T>(work: () => Promise<T>): Promise<T> {
-    while (this.#held) await new Promise((resolve) => setImmediate(resolve));
-    this.#held = true;
+    await this.#turn();
     try {
-      this.#connection.begin();
-      const result = await work().catch((error: unknown) => {
-        this.#connection.rollback();
-        throw error;
-      });
-      this.#connection.commit();
+      const result = await this.#transaction(work);
       await this.#disk?.sync();
+      this.#failure = undefined;
       return result;
+    } catch (error) {
+      throw this.#failed(error);
+    } finally {
+      this.#release();
+    }
+  }
+
+  /** Does something between two commits. */
+  async between(work: () => void): Promise<void> {
+    await this.#turn();
+    try {
+      work();
     } finally {
       this.#release();
     }
@@ -66,7 +84,34 @@ export class GroupCommit {
     while (this.#held || this.#waiting.length > 0) await new Promise((resolve) => setImmediate(resolve));
   }
 
-  /** Commits what waits, now, unless something else is at it: then that does it at its end. */
+  async #turn(): Promise<void> {
+    if (!this.#held) this.#held = true;
+    else await new Promise<void>((resolve) => this.#turns.push(resolve));
+  }
+
+  /** Hands over to who waits for a turn, else commits what waits. */
+  #release(): void {
+    const next = this.#turns.shift();
+    if (next) {
+      next();
+      return;
+    }
+    this.#held = false;
+    this.#flush();
+  }
+
+  async #transaction<T>(work: () => Promise<T>): Promise<T> {
+    this.#connection.begin();
+    try {
+      const result = await work();
+      this.#connection.commit();
+      return result;
+    } catch (error) {
+      this.#connection.rollback();
+      throw error;
+    }
+  }
+
   #flush(): void {
     const works = this.#waiting;
     if (works.length === 0 || this.#held) return;
@@ -74,17 +119,18 @@ export class GroupCommit {
     try {
       this.#answer(works, this.#commit(works));
     } catch (error) {
-      if (works.length === 1) works[0]!.reject(error);
-      // One of them is to blame, and only that one may fail.
-      else for (const work of works) this.#alone(work);
+      const failure = this.#failed(error);
+      // One of them is to blame, and only that one may fail; unless it is the disk.
+      const all = works.length === 1 || failure instanceof DatabaseUnavailableError;
+      for (const work of works) all ? work.reject(failure) : this.#single(work);
     }
   }
 
-  #alone(work: Work): void {
+  #single(work: Work): void {
     try {
       this.#answer([work], this.#commit([work]));
     } catch (error) {
-      work.reject(error);
+      work.reject(this.#failed(error));
     }
   }
 
@@ -93,11 +139,18 @@ export class GroupCommit {
     try {
       const results = works.map((work) => work.run());
       this.#connection.commit();
+      this.#failure = undefined;
       return results;
     } catch (error) {
       this.#connection.rollback();
       throw error;
     }
+  }
+
+  #failed(error: unknown): unknown {
+    const failure = unavailable(error);
+    if (failure instanceof DatabaseUnavailableError) this.#failure = failure;
+    return failure;
   }
 
   #answer(works: readonly Work[], results: readonly unknown[]): void {
@@ -120,14 +173,10 @@ export class GroupCommit {
           for (const resolve of afterSync) resolve();
         },
         (error: unknown) => {
-          for (const reject of afterFailedSync) reject(error);
+          const failure = this.#failed(error);
+          for (const reject of afterFailedSync) reject(failure);
         },
       )
       .finally(() => this.#release());
-  }
-
-  #release(): void {
-    this.#held = false;
-    this.#flush();
   }
 }

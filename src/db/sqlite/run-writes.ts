@@ -31,6 +31,7 @@ export class SqliteRunWrites {
     const [claimed] = this.#connection.run(this.#queries.session, parameters);
     const session = sessionStart(run, claimed && { ...claimed, owner_before: before?.user_id ?? null });
     if (!session) return undefined;
+    if (session.adopted) this.#connection.run(this.#queries.give, parameters);
     this.#connection.run(this.#queries.insert, parameters);
     for (const file of run.media) {
       const { sha256, bytes } = file;
@@ -98,6 +99,13 @@ function runQueries(db: Kysely<Tables>) {
       db.selectFrom("sessions").select("user_id").where("session_id", "=", value("sessionId")),
     ),
     session: prepare<AcceptParameters>()((value) => claimSession(db, value)),
+    give: prepare<AcceptParameters>()((value) =>
+      db
+        .updateTable("session_texts")
+        .set({ owner: value("owner") })
+        .where("session_id", "=", value("session_id"))
+        .where("owner", "=", ""),
+    ),
     insert: prepare<AcceptParameters>()((value) => db.insertInto("runs").values(newRunValues(value))),
     media: mediaQueries(db),
     update: prepare<SnapshotColumns & { runId: string; attempt: number }>()((value) =>

@@ -8,7 +8,7 @@ export function sqliteSearch(index: TextIndex): TextSearch {
     upToDate: () => index.upToDate(),
     matches(table, query) {
       const index = sql.table(`${table}_words`);
-      const limit = query.limit === undefined ? sql`` : sql`LIMIT ${query.limit}`;
+      const limit = query.limit === undefined ? sql`` : sql`ORDER BY rowid DESC LIMIT ${query.limit}`;
       const matching = sql`${index} WHERE ${index} MATCH ${expression(table, query)} ${limit}`;
       if (query.match === "any") return sql`(SELECT rowid AS id, rank FROM ${matching})`;
       const { id, text } = searchable[table];

@@ -6,6 +6,7 @@ import type { Engine } from "../engine.ts";
 import { Leases } from "../leases.ts";
 import { migrate } from "../migrations/index.ts";
 import type { Principal } from "../principal.ts";
+import { endedByThese } from "../queries/ended.ts";
 import type { LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
 import { type Store, storeFactory } from "../store.ts";
@@ -14,7 +15,7 @@ import { GroupCommit } from "./group-commit.ts";
 import { SqliteRunWrites } from "./run-writes.ts";
 import { sqliteSearch } from "./search.ts";
 import { TextIndex } from "./text-index.ts";
-import { startCheckpointer } from "./wal-checkpointer.ts";
+import { type Checkpointer, startCheckpointer } from "./wal-checkpointer.ts";
 import { WalSync } from "./wal-sync.ts";
 
 /** Where a SQLite database is, and what it is called. */
@@ -30,6 +31,7 @@ export interface SqliteDbOptions {
 
 /** What is there once the file is open. */
 interface Open {
+  db: Kysely<Tables>;
   connection: SqliteConnection;
   commit: GroupCommit;
   disk: WalSync | undefined;
@@ -37,7 +39,7 @@ interface Open {
   writes: SqliteRunWrites;
   storeFor: (principal: Principal) => Store;
   leases: Leases;
-  checkpointer: { stop(): Promise<void> } | undefined;
+  checkpointer: Checkpointer | undefined;
 }
 
 /**
@@ -56,7 +58,7 @@ export class SqliteDb implements Database {
 
   constructor(options: SqliteDbOptions = {}) {
     this.id = options.id ?? "sqlite";
-    this.location = options.path ?? process.env["AGENTOS_SQLITE_PATH"] ?? "./data/agentos.db";
+    this.location = options.path ?? (process.env["AGENTOS_SQLITE_PATH"] || "./data/agentos.db");
     if (this.location === "")
       throw new ConfigurationError("SqliteDb: path is empty. Give the path of a file.");
   }
@@ -74,7 +76,11 @@ export class SqliteDb implements Database {
 
   ping(): Promise<void> {
     try {
-      this.#opened.connection.exec("SELECT 1");
+      const { connection, commit, checkpointer } = this.#opened;
+      connection.exec("SELECT 1");
+      // Reading works long after writing does not. Each process writes its sign of life every few seconds.
+      if (commit.failure) throw commit.failure;
+      if (checkpointer?.failure) throw new Error(checkpointer.failure);
       return Promise.resolve();
     } catch (error) {
       return Promise.reject(new DatabaseUnavailableError("The database does not answer.", { cause: error }));
@@ -109,8 +115,8 @@ export class SqliteDb implements Database {
     return this.#opened.leases;
   }
 
-  async writeLogs(writes: readonly LogWrite[]): Promise<ReadonlySet<string>> {
-    const { commit, writes: statements } = this.#opened;
+  async writeLogs(writes: readonly LogWrite[], { again = false } = {}): Promise<ReadonlySet<string>> {
+    const { commit, db, writes: statements } = this.#opened;
     const lost = new Set<string>();
     await Promise.all(
       writes.map(async (write) => {
@@ -118,6 +124,7 @@ export class SqliteDb implements Database {
         if (!kept) lost.add(write.runId);
       }),
     );
+    if (again) for (const runId of await endedByThese(db, writes)) lost.delete(runId);
     return lost;
   }
 
@@ -155,6 +162,7 @@ export class SqliteDb implements Database {
       await engine.transaction((inside) => inside.deleteFrom("nodes").execute());
       await leases.sweep();
       return {
+        db,
         connection,
         commit,
         disk,
@@ -162,7 +170,14 @@ export class SqliteDb implements Database {
         writes,
         storeFor: storeFactory(engine, db),
         leases,
-        checkpointer: path === inMemory ? undefined : startCheckpointer(path),
+        checkpointer:
+          path === inMemory
+            ? undefined
+            : startCheckpointer(path, () => {
+                void commit
+                  .between(() => connection.exec("PRAGMA wal_checkpoint(RESTART)"))
+                  .catch(() => undefined);
+              }),
       };
     } catch (error) {
       connection.close();

@@ -26,7 +26,7 @@ export class TextIndex {
     this.#commit = commit;
     this.#timer = setInterval(() => {
       // A failure is the next search's to tell: it tries the same.
-      void this.#once(this.#waiting > usual * 20 ? whenMany : usual).catch(() => undefined);
+      void this.#round().catch(() => undefined);
     }, interval);
     this.#timer.unref();
   }
@@ -40,6 +40,10 @@ export class TextIndex {
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     await this.#working?.catch(() => undefined);
+  }
+
+  async #round(): Promise<void> {
+    await this.#once(this.#waiting > usual * 20 ? whenMany : usual);
   }
 
   get #waiting(): number {

@@ -4,17 +4,41 @@ import { parentPort, Worker, workerData } from "node:worker_threads";
 /** How often the log is moved into the database, in milliseconds. */
 const interval = 200;
 
+/** Pages of the log from which on it should begin anew; a page is 4 KiB. */
+const manyPages = 16_000;
+
+/** What the thread tells after each round. */
+type Told = { failed: string } | { pages: number };
+
+/** A thread that moves the log. */
+export interface Checkpointer {
+  /** Why the last round failed. */
+  readonly failure: string | undefined;
+  stop(): Promise<void>;
+}
+
 /**
  * Moves SQLite's write-ahead log into the database file on a thread of its own. Inside a commit it would hold up the
  * event loop for as long as the disk takes.
+ *
+ * @param onLongLog - called when the log has grown long: only its writer can begin it anew
  */
-export function startCheckpointer(path: string): { stop(): Promise<void> } {
+export function startCheckpointer(path: string, onLongLog: () => void): Checkpointer {
+  let failure: string | undefined;
   const worker = new Worker(new URL(import.meta.url), { workerData: { checkpointPath: path } });
   worker.unref();
   const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
-  // Without it the log only grows, until the next start: no reason to end the server.
-  worker.on("error", () => undefined);
+  worker.on("error", (error) => {
+    failure = error.message;
+  });
+  worker.on("message", (told: Told) => {
+    failure = "failed" in told ? told.failed : undefined;
+    if ("pages" in told && told.pages > manyPages) onLongLog();
+  });
   return {
+    get failure() {
+      return failure;
+    },
     stop() {
       // A process that has nothing else to do would end before the worker did.
       worker.ref();
@@ -26,16 +50,25 @@ export function startCheckpointer(path: string): { stop(): Promise<void> } {
 
 function work(path: string): void {
   const db = new DatabaseSync(path, { timeout: 0 });
-  let passive = 0;
-  const timer = setInterval(() => {
+  const tell = (told: Told) => parentPort?.postMessage(told);
+  let idleRounds = 0;
+  const round = () => {
     const result = db.prepare("PRAGMA wal_checkpoint(PASSIVE)").get() as {
       log: number;
       checkpointed: number;
     };
     // A log that has been moved whole starts again from its beginning; once in a while its file is cut back too.
-    const idle = result.log === result.checkpointed;
-    passive = idle ? passive + 1 : 0;
-    if (passive === 50) db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
+    idleRounds = result.log === result.checkpointed ? idleRounds + 1 : 0;
+    if (idleRounds === 50) db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
+    tell({ pages: result.log });
+  };
+  const timer = setInterval(() => {
+    try {
+      round();
+    } catch (error) {
+      // A full disk may have room again at the next round.
+      tell({ failed: error instanceof Error ? error.message : String(error) });
+    }
   }, interval);
   parentPort?.once("message", () => {
     clearInterval(timer);

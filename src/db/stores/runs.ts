@@ -17,10 +17,9 @@ import type {
 } from "../records.ts";
 import type { MediaStore } from "./media.ts";
 import type { Scope } from "./scope.ts";
-import { giveTexts } from "./session-texts.ts";
 
-/** Rows of a run's log that are read at once. */
-const eventRows = 64;
+/** Rows of a run's log that are read at once; each may hold 1 MiB. */
+const eventRows = 8;
 
 /** Runs whose messages are asked for at once: a statement takes so many values only. */
 const runsAtOnce = 1000;
@@ -51,7 +50,6 @@ export class RunStore {
       !unrestricted && (userId === undefined || (sessionId !== undefined && sessionId !== run.sessionId));
     const session = barred ? undefined : await this.#engine.acceptRun(own);
     if (!session) throw new NotFoundError(`Session ${run.sessionId} not found.`);
-    if (session.adopted) await this.#engine.transaction((db) => giveTexts(db, run.sessionId, own.userId));
     return session;
   }
 
@@ -164,7 +162,10 @@ export class RunStore {
       .execute();
     return rows.map((row) => ({
       firstIndex: row.first_index,
-      events: (JSON.parse(row.events) as unknown[]).map((event) => JSON.stringify(event)),
+      events: (JSON.parse(row.events) as { event: string }[]).map((one) => ({
+        event: one.event,
+        json: JSON.stringify(one),
+      })),
     }));
   }
 

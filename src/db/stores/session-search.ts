@@ -7,8 +7,8 @@ import type { FoundSession, SessionFilter, SessionList, SessionPage } from "../s
 import { snippetOf } from "../snippets.ts";
 import type { Scope } from "./scope.ts";
 
-/** Texts that a search ranks. One that finds more takes those that the index gives first. */
-const mostTexts = 10_000;
+/** Texts that a search ranks, of one user and of all. One that finds more takes the newest of them. */
+const mostTexts = { ofUser: 10_000, ofAll: 2_000 };
 
 const counted = sql<number>`CAST(count(*) AS integer)`.as("total");
 const none = { sessions: [], total: 0, isCapped: false, more: false };
@@ -25,10 +25,11 @@ export async function searchSessions(
   if (words.length === 0 || scope.empty) return none;
   const { unrestricted, userId } = scope.principal;
   const owner = unrestricted ? filter.userId : userId;
+  const limit = owner === undefined ? mostTexts.ofAll : mostTexts.ofUser;
   const query: WordQuery = {
     words,
     match: "all",
-    limit: mostTexts,
+    limit,
     ...(owner !== undefined && { owner: ownerWord(owner) }),
   };
   await search.upToDate();
@@ -67,7 +68,7 @@ export async function searchSessions(
   return {
     sessions: await shown(db, scope, found, words),
     total,
-    isCapped: texts >= mostTexts,
+    isCapped: texts >= limit,
     more: page.offset + found.length < total,
   };
 }

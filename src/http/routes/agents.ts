@@ -23,7 +23,7 @@ const getAgent = createRoute({
   summary: "Get an agent",
   tags: ["Agents"],
   request: { params: z.object({ agent_id: identifier.openapi({ example: "copilot" }) }) },
-  responses: jsonResponse("The agent.", agentSchema, 404),
+  responses: jsonResponse("The agent.", agentSchema, 404, 422),
 });
 
 /** What the server runs. Teams and workflows are none; clients of the original ask for them all the same. */
@@ -43,7 +43,7 @@ export function agentRoutes(app: OpenAPIHono, served: Served): void {
       operationId: `list_${kind}`,
       summary: `List the ${kind}: there are none`,
       tags: ["Agents"],
-      responses: jsonResponse("An empty list.", z.array(z.unknown()).max(0)),
+      responses: jsonResponse("An empty list.", z.array(z.unknown()).max(0).openapi({ example: [] })),
     });
     app.openapi(list, (c): Response => c.json([]));
   }

@@ -1,9 +1,9 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { NotFoundError } from "../../errors.ts";
 import { jsonResponse } from "../describe.ts";
-import { identifier, optionalIdentifier } from "../identifiers.ts";
+import { optionalIdentifier } from "../identifiers.ts";
 import { looseFields } from "../loose-fields.ts";
-import { agentOf, type Served, storeOf } from "../served.ts";
+import { runOf, runPath } from "../run-lookup.ts";
+import type { Served } from "../served.ts";
 
 const cancel = createRoute({
   method: "post",
@@ -15,10 +15,18 @@ const cancel = createRoute({
     "A run that has ended stays as it is.",
   tags: ["Runs"],
   request: {
-    params: z.object({ agent_id: identifier.openapi({ example: "copilot" }), run_id: identifier }),
+    params: runPath,
     query: z.object({ session_id: z.string().optional(), user_id: z.string().optional() }),
   },
-  responses: jsonResponse("The run is cancelled, or had ended before.", z.object({}), 404, 422, 503),
+  responses: jsonResponse(
+    "The run is cancelled, or had ended before.",
+    z.strictObject({}).openapi({ example: {} }),
+    404,
+    413,
+    415,
+    422,
+    503,
+  ),
 });
 
 const fields = z.strictObject({ session_id: optionalIdentifier, user_id: optionalIdentifier });
@@ -28,15 +36,7 @@ export function cancelRoute(app: OpenAPIHono, served: Served): void {
   app.openapi(cancel, async (c): Promise<Response> => {
     const { agent_id, run_id } = c.req.valid("param");
     const { session_id, user_id } = await looseFields(c, fields, served.limits);
-    const agent = agentOf(served, agent_id);
-    const store = await storeOf(served, c);
-    const found = await store.runs.get({
-      runId: run_id,
-      agentId: agent.id,
-      ...(session_id !== undefined && { sessionId: session_id }),
-      ...(user_id !== undefined && { userId: user_id }),
-    });
-    if (!found) throw new NotFoundError("Run not found");
+    await runOf(served, c, { agent_id, run_id, session_id, user_id });
     await served.runner.cancel(run_id);
     return c.json({});
   });

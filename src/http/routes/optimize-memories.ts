@@ -23,7 +23,17 @@ const optimization = z
     tokens_saved: z.int(),
     reduction_percentage: z.number(),
   })
-  .openapi("MemoryOptimization");
+  .openapi("MemoryOptimization", {
+    example: {
+      memories: [],
+      memories_before: 12,
+      memories_after: 5,
+      tokens_before: 240,
+      tokens_after: 90,
+      tokens_saved: 150,
+      reduction_percentage: 62.5,
+    },
+  });
 
 const optimizeMemories = createRoute({
   method: "post",

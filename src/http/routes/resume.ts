@@ -1,16 +1,17 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { NotFoundError } from "../../errors.ts";
 import type { Run } from "../../events/run.ts";
 import { replay } from "../../runs/follow.ts";
 import type { LiveRun } from "../../runs/live-run.ts";
 import { type RunEnvelope, wireOf } from "../../runs/run-log.ts";
 import { errorResponses } from "../describe.ts";
-import { identifier, optionalIdentifier } from "../identifiers.ts";
+import { fromZod } from "../errors.ts";
+import { optionalIdentifier } from "../identifiers.ts";
 import { looseFields } from "../loose-fields.ts";
 import { wireStatus } from "../present.ts";
-import { runEventSchema } from "../schemas.ts";
-import { agentOf, type Served, storeOf } from "../served.ts";
+import { runOf, runPath } from "../run-lookup.ts";
+import { resumedEventSchema } from "../schemas.ts";
+import type { Served } from "../served.ts";
 import { controlFrame, eventFrames, eventStream, streamHeaders } from "../sse.ts";
 
 const cursor = z
@@ -28,7 +29,7 @@ const fields = z.strictObject({
 });
 
 const request = {
-  params: z.object({ agent_id: identifier.openapi({ example: "copilot" }), run_id: identifier }),
+  params: runPath,
   query: z.object({
     last_event_index: z.string().optional().openapi({ type: "integer", description: "-1 or absent: all." }),
     session_id: z.string().optional(),
@@ -46,7 +47,7 @@ const describe = {
 
 const events = {
   description: "The events.",
-  content: { "text/event-stream": { schema: runEventSchema } },
+  content: { "text/event-stream": { schema: resumedEventSchema } },
 };
 
 const resumeByPost = createRoute({
@@ -86,28 +87,24 @@ async function resume(served: Served, c: Context): Promise<Response> {
   } = await looseFields(c, fields, served.limits, {
     last_event_index: c.req.header("last-event-id"),
   });
-  const agent = agentOf(served, c.req.param("agent_id") ?? "");
-  const runId = c.req.param("run_id") ?? "";
-  const store = await storeOf(served, c);
-  const found = await store.runs.get({
-    runId,
-    agentId: agent.id,
-    ...(session_id !== undefined && { sessionId: session_id }),
-    ...(user_id !== undefined && { userId: user_id }),
-  });
-  if (!found) throw new NotFoundError("Run not found");
+  const path = runPath.safeParse(c.req.param());
+  if (!path.success) throw fromZod(path.error, "path", c.req.param());
+  const { agent, store, run } = await runOf(served, c, { ...path.data, session_id, user_id });
 
-  const live = served.runner.live(runId);
-  if (live) return c.body(eventStream(liveFrames(live, last_event_index)), 200, streamHeaders);
-  const { run } = found;
+  const answer = (frames: () => AsyncGenerator<string, void, void>) =>
+    c.req.method === "HEAD"
+      ? // Nobody would read a stream, nor cancel it.
+        c.body(null, 200, streamHeaders)
+      : c.body(eventStream(frames()), 200, streamHeaders);
+  const live = served.runner.live(run.run_id);
+  if (live) return answer(() => liveFrames(live, last_event_index));
   const end = run.last_event_index;
-  const byBrowser = c.req.method === "GET";
+  const byBrowser = c.req.method !== "POST";
   // The last events of a foreground run that a crash ended were sent, but not stored: its reader may be ahead of the log,
   // and still has to learn how it ended.
   const isAhead = run.error_type === "server_stopped" && last_event_index >= (byBrowser ? end + 1 : end);
   if (byBrowser && last_event_index >= end && !isAhead) return c.body(null, 204);
-  const frames = replayFrames(run, isAhead ? end - 1 : Math.min(last_event_index, end), served);
-  return c.body(eventStream(frames), 200, streamHeaders);
+  return answer(() => replayFrames(run, isAhead ? end - 1 : Math.min(last_event_index, end), served));
 
   async function* replayFrames({ run_id, status }: Run, after: number, { agnoCompat }: Served) {
     const shown = wireStatus(status, { agnoCompat });

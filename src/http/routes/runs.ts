@@ -1,11 +1,12 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { InvalidRequestError, NotFoundError, RunCancelledError } from "../../errors.ts";
+import { InvalidRequestError, RunCancelledError } from "../../errors.ts";
 import { readBody } from "../body.ts";
 import { errorResponses, jsonResponse } from "../describe.ts";
 import { identifier, optionalIdentifier } from "../identifiers.ts";
 import { presentListedRun, presentRun } from "../present.ts";
 import { parseRunFields } from "../run-fields.ts";
 import { runListQuery, runPage } from "../run-lists.ts";
+import { runOf, runPath } from "../run-lookup.ts";
 import { listedRunSchema, runEventSchema, runSchema } from "../schemas.ts";
 import { agentOf, principalOf, type Served, storeOf } from "../served.ts";
 import { eventFrames, eventStream, streamHeaders } from "../sse.ts";
@@ -105,7 +106,7 @@ const getRun = createRoute({
   description: "As it stands now. A session or user that is given must be the run's, else it is 404.",
   tags: ["Runs"],
   request: {
-    params: agentPath.extend({ run_id: identifier }),
+    params: runPath,
     query: z.object({ session_id: optionalIdentifier, user_id: optionalIdentifier }),
   },
   responses: jsonResponse("The run.", runSchema, 404, 422, 503),
@@ -168,15 +169,7 @@ export function runRoutes(app: OpenAPIHono, served: Served): void {
   app.openapi(getRun, async (c): Promise<Response> => {
     const { agent_id, run_id } = c.req.valid("param");
     const { session_id, user_id } = c.req.valid("query");
-    const agent = agentOf(served, agent_id);
-    const store = await storeOf(served, c);
-    const found = await store.runs.get({
-      runId: run_id,
-      agentId: agent.id,
-      ...(session_id !== undefined && { sessionId: session_id }),
-      ...(user_id !== undefined && { userId: user_id }),
-    });
-    if (!found) throw new NotFoundError("Run not found");
+    const found = await runOf(served, c, { agent_id, run_id, session_id, user_id });
     // A run that is under way here is further than its row, which is as of the last checkpoint.
     const run = served.runner.live(run_id)?.toRun() ?? found.run;
     return c.json({ ...presentRun(run, served, principalOf(c)), events: [] });

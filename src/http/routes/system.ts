@@ -2,8 +2,7 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { UnavailableError } from "../../errors.ts";
 import { jsonResponse } from "../describe.ts";
 import type { Served } from "../served.ts";
-
-const json = z.record(z.string(), z.unknown());
+import { configSchema, homeSchema, infoSchema } from "../system-schemas.ts";
 
 const home = createRoute({
   method: "get",
@@ -11,7 +10,7 @@ const home = createRoute({
   operationId: "home",
   summary: "What this server is, and where to go on",
   tags: ["System"],
-  responses: jsonResponse("Name and pointers.", json),
+  responses: jsonResponse("Name and pointers.", homeSchema),
 });
 
 const health = createRoute({
@@ -25,7 +24,9 @@ const health = createRoute({
   request: { query: z.object({ ready: z.stringbool().optional().openapi({ type: "boolean" }) }) },
   responses: jsonResponse(
     "It is.",
-    z.object({ status: z.literal("ok"), instantiated_at: z.string().openapi({ format: "date-time" }) }),
+    z
+      .object({ status: z.literal("ok"), instantiated_at: z.string().openapi({ format: "date-time" }) })
+      .openapi({ example: { status: "ok", instantiated_at: "2026-11-24T05:07:46.120Z" } }),
     422,
     503,
   ),
@@ -37,7 +38,11 @@ const ready = createRoute({
   operationId: "ready",
   summary: "Whether the server takes runs",
   tags: ["System"],
-  responses: jsonResponse("It does: its database answers.", z.object({ status: z.literal("ready") }), 503),
+  responses: jsonResponse(
+    "It does: its database answers.",
+    z.object({ status: z.literal("ready") }).openapi({ example: { status: "ready" } }),
+    503,
+  ),
 });
 
 const info = createRoute({
@@ -46,7 +51,7 @@ const info = createRoute({
   operationId: "info",
   summary: "Versions and counts",
   tags: ["System"],
-  responses: jsonResponse("The server in numbers.", json),
+  responses: jsonResponse("The server in numbers.", infoSchema),
 });
 
 const config = createRoute({
@@ -55,7 +60,7 @@ const config = createRoute({
   operationId: "config",
   summary: "Agents, models and databases",
   tags: ["System"],
-  responses: jsonResponse("What is set up.", json),
+  responses: jsonResponse("What is set up.", configSchema),
 });
 
 /** Liveness, readiness, and what is set up here. */
