@@ -72,6 +72,18 @@ function outputSchema(
     new OutputSchemaError(
       `The model's answer does not fit the output schema. ${reason.length > longestReason ? `${reason.slice(0, longestReason).toWellFormed()}…` : reason}`,
     );
+  const faultOf = async (answer: JsonValue): Promise<string | undefined> => {
+    try {
+      const refusal = refuse(answer);
+      if (refusal !== undefined) return refusal;
+      const checked = await check.safeParseAsync(answer);
+      return checked.success ? undefined : z.prettifyError(checked.error);
+    } catch (error) {
+      // Branches of the schema and levels of the answer together may be more than the stack holds.
+      if (error instanceof RangeError) return "It is nested too deep to be checked.";
+      throw error;
+    }
+  };
   return {
     name: titleOf(schema) || "output",
     schema: { type: "object", ...schema },
@@ -84,11 +96,9 @@ function outputSchema(
           cause: error,
         });
       }
-      const refusal = refuse(value);
-      if (refusal !== undefined) throw unfit(refusal);
-      const checked = await check.safeParseAsync(value);
-      if (checked.success) return value;
-      throw unfit(z.prettifyError(checked.error));
+      const fault = await faultOf(value);
+      if (fault !== undefined) throw unfit(fault);
+      return value;
     },
   };
 }

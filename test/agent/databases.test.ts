@@ -16,21 +16,18 @@ describe("an AgentOS", () => {
     expect(new AgentOS({ agents }).db).toBe(db);
   });
 
-  test("refuses agents with different databases", () => {
-    const agents = [
-      new Agent({ id: "one", model, db: memory() }),
-      new Agent({ id: "two", model, db: memory() }),
-    ];
-    expect(() => new AgentOS({ agents })).toThrow(
-      new ConfigurationError(
-        "AgentOS: the agents have different databases. Give them the same one, or set the AgentOS option db.",
-      ),
-    );
+  test("refuses agents with different databases, and one that differs from its own", () => {
+    const one = new Agent({ id: "one", model, db: memory() });
+    const two = new Agent({ id: "two", model, db: memory() });
+    for (const options of [{ agents: [one, two] }, { agents: [one], db: memory() }]) {
+      expect(() => new AgentOS(options)).toThrow(ConfigurationError);
+      expect(() => new AgentOS(options)).toThrow("different databases");
+    }
   });
 
   test("with a database of its own stores the runs of all agents there", async () => {
     const db = memory();
-    const agent = new Agent({ id: "one", model, db: memory() });
+    const agent = new Agent({ id: "one", model });
     const os = new AgentOS({ agents: [agent], db });
     onTestFinished(() => os.close());
     const { runId } = await agent.run("hello");

@@ -40,6 +40,15 @@ describe("an answer is held against a schema of a caller", () => {
     });
   });
 
+  test("but not where the stack cannot hold its levels and the schema's branches together", async () => {
+    const branches = Array.from({ length: 40 }).reduce<object>((inner) => ({ anyOf: [inner] }), ref);
+    const node = { type: "array", items: branches };
+    const answer = `{"root":${"[".repeat(190)}${"]".repeat(190)}}`;
+    await expect(
+      outputFromJsonSchema(object({ root: ref }, { $defs: { node } })).parse(answer),
+    ).rejects.toMatchObject({ code: "output_schema_error" });
+  });
+
   test("that lists much", async () => {
     const rows = object({
       rows: { type: "array", items: object({ id: { type: "number" }, name: { type: "string" } }) },

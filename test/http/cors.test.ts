@@ -106,9 +106,7 @@ test("what was loaded without an origin is not taken from a cache for a page", a
   form.set("message", "hi");
   form.set("stream", "false");
   form.set("files", new File(["notes"], "notes.txt", { type: "text/plain" }));
-  const run = await (
-    await fetch(`${server.url}/agents/copilot/runs`, { method: "POST", body: form })
-  ).json();
+  const run = await (await fetch(`${server.url}/agents/copilot/runs`, { method: "POST", body: form })).json();
   for (const path of [`/media/${run.input.files[0].id}`, "/agents", "/docs/swagger-ui.css", "/nothing"]) {
     const vary = (await fetch(server.url + path)).headers.get("vary");
     expect([path, vary]).toEqual([path, "Origin"]);

@@ -98,7 +98,11 @@ test("middleware that is added later guards the routes that come after it", asyn
 
 test("a database that cannot be opened is 503, and where it is stays in the server", async () => {
   const db = new SqliteDb({ path: "/dev/null/agentos.db" });
-  const os = new AgentOS({ agents: [new Agent({ id: "copilot", model: new EchoModel() })], db, logLevel: "silent" });
+  const os = new AgentOS({
+    agents: [new Agent({ id: "copilot", model: new EchoModel() })],
+    db,
+    logLevel: "silent",
+  });
   const answer = await os.getApp().request("/sessions");
   expect(answer.status).toBe(503);
   expect(await answer.text()).not.toContain("/dev/null");

@@ -58,9 +58,7 @@ beforeAll(async () => {
   const fields = { message, stream: "false", session_id: "s", user_id: "ada", metadata: '{"a":1}' };
   for (const [name, value] of Object.entries(fields)) form.set(name, value);
   form.set("files", new File(["notes"], "notes.txt", { type: "text/plain" }));
-  const run = await (
-    await fetch(`${server.url}/agents/copilot/runs`, { method: "POST", body: form })
-  ).json();
+  const run = await (await fetch(`${server.url}/agents/copilot/runs`, { method: "POST", body: form })).json();
   runId = run.run_id;
   mediaId = run.input.files[0].id;
   const memory = { memory: "Likes tea", user_id: "ada", topics: ["drinks"] };

@@ -44,9 +44,7 @@ test("the document is of version 3.1 and names the server", () => {
 test("every route of the server is in it", () => {
   const served = server.os
     .getApp()
-    .routes.filter(
-      ({ method, path }) => method !== "ALL" && !path.startsWith("/docs/"),
-    )
+    .routes.filter(({ method, path }) => method !== "ALL" && !path.startsWith("/docs/"))
     .map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, "{$1}")}`);
   const documented = operations().map(([path, method]) => `${method.toUpperCase()} ${path}`);
   expect(documented.toSorted()).toEqual([...new Set(served)].toSorted());

@@ -157,6 +157,27 @@ describe("the older shapes", () => {
     ]);
   });
 
+  test("a tool call that was cut off is told", async () => {
+    const model: LanguageModelV3 = {
+      specificationVersion: "v3",
+      provider: "old",
+      modelId: "three",
+      supportedUrls: {},
+      doGenerate: () => Promise.reject(new Error("unused")),
+      doStream: async () => ({
+        stream: streamOf([
+          { type: "tool-input-start", id: "c1", toolName: "now" } as const,
+          { type: "tool-input-delta", id: "c1", delta: '{"a' } as const,
+          { type: "finish", finishReason: { unified: "length", raw: "length" }, usage: nested } as const,
+        ]),
+      }),
+    };
+    const events = await collect(fromAiSdk(model).generate(turn("Hi")));
+    expect(events).toEqual([
+      expect.objectContaining({ type: "finish", finishReason: "length", lostCall: true }),
+    ]);
+  });
+
   test("an error in the stream ends the turn with what the provider said", async () => {
     const { model } = v2({ fail: { type: "overloaded_error", message: "Overloaded" } });
     expect((await failureOf(model.generate(turn("Hi")))).message).toBe("old could not answer: Overloaded.");

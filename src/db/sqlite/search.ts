@@ -13,7 +13,7 @@ export function sqliteSearch(index: TextIndex): TextSearch {
       if (query.match === "any") return sql`(SELECT rowid AS id, rank FROM ${matching})`;
       const { id, text } = searchable[table];
       return sql`(SELECT id, ${density(query.words)} AS rank FROM
-        (SELECT ${sql.ref(id)} AS id, lower(${sql.ref(text)}) AS said FROM ${sql.table(table)}
+        (SELECT ${sql.ref(id)} AS id, upper(${sql.ref(text)}) AS said FROM ${sql.table(table)}
           WHERE ${sql.ref(id)} IN (SELECT rowid FROM ${matching})))`;
     },
   };
@@ -33,7 +33,8 @@ function expression(table: keyof typeof searchable, { words, match, owner }: Wor
  */
 function density(words: readonly string[]): RawBuilder<number> {
   const terms = words.map((word) => {
-    const times = sql`(length(said) - length(replace(said, ${word}, ''))) * 1.0 / length(${word})`;
+    // `upper` is SQLite's own, which is quicker than one that knows every alphabet.
+    const times = sql`(length(said) - length(replace(said, upper(${word}), ''))) * 1.0 / length(${word})`;
     return sql`${times} / (${times} + 0.3 + length(said) / ${usualLength})`;
   });
   return sql`-(${sql.join(terms, sql` + `)})`;

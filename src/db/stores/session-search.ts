@@ -8,7 +8,7 @@ import { snippetOf } from "../snippets.ts";
 import type { Scope } from "./scope.ts";
 
 /** Texts that a search ranks, of one user and of all. One that finds more takes the newest of them. */
-const mostTexts = { ofUser: 10_000, ofAll: 2_000 };
+const mostTexts = { ofUser: 10_000, ofAll: 1_000 };
 
 const counted = sql<number>`CAST(count(*) AS integer)`.as("total");
 const none = { sessions: [], total: 0, isCapped: false, more: false };

@@ -11,13 +11,17 @@ const getMedia = createRoute({
   summary: "Get a file of a run",
   description: "The bytes as they were sent. Who may see the run may see its files.",
   tags: ["Runs"],
-  request: { params: z.object({
+  request: {
+    params: z.object({
       media_id: identifier.openapi({ example: "019ab3f0-6f1e-7c3a-9c55-0d6f1f1f7b11" }),
-    }) },
+    }),
+  },
   responses: {
     200: {
       description: "The file, under the type that it was sent with.",
-      content: { "*/*": { schema: z.string().openapi({ format: "binary", example: "Meeting notes, May 3" }) } },
+      content: {
+        "*/*": { schema: z.string().openapi({ format: "binary", example: "Meeting notes, May 3" }) },
+      },
     },
     ...errorResponses(404, 422, 503),
   },

@@ -15,6 +15,13 @@ const agentPath = z.object({ agent_id: identifier.openapi({ example: "copilot" }
 
 const objectOrText = z.union([z.record(z.string(), z.unknown()), z.string()]);
 
+const runExample = {
+  message: "Summarize this thread",
+  stream: false,
+  session_id: "thread-42",
+  user_id: "sarah@acme.com",
+};
+
 /** The body of a new run, for the OpenAPI document; `parseRunFields` is what checks it. */
 const runBody = z
   .object({
@@ -39,16 +46,17 @@ const runBody = z
       .optional()
       .openapi({ description: "A JSON schema that the answer must fit." }),
   })
-  .openapi("RunRequest", { description: "In a form, objects are sent as JSON text." });
+  .openapi("RunRequest", { description: "In a form, objects are sent as JSON text.", example: runExample });
 
-const runForm = runBody
-  .extend({
+const runForm = z
+  .object({
+    ...runBody.shape,
     files: z
       .array(z.string().openapi({ format: "binary" }))
       .optional()
       .openapi({ description: "Images, audio, PDF or text for the model." }),
   })
-  .openapi("RunRequestForm");
+  .openapi("RunRequestForm", { example: runExample });
 
 const createRun = createRoute({
   method: "post",
