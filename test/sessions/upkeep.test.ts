@@ -20,7 +20,8 @@ async function session(id = "one"): Promise<{ session_name: string; session_summ
 /** What the model was asked last, item by item. */
 function asked(containing: string): { role?: string; content?: string }[] {
   const request = server.model.requests.findLast(({ body }) => JSON.stringify(body).includes(containing));
-  return (request?.body as { input: { role?: string; content?: string }[] }).input;
+  expect(request).toBeDefined();
+  return (request!.body as { input: { role?: string; content?: string }[] }).input;
 }
 
 const summing = (summary: string) => `tell [[say={"summary":"${summary}","topics":["trip"]}]]`;
