@@ -137,7 +137,7 @@ export class DatabaseUnavailableError extends UnavailableError {
 
 /** A run that has failed. `RunError` carries the same message and code. */
 export abstract class RunFailedError extends AgentOSError {
-  readonly status = 500;
+  readonly status: number = 500;
 }
 
 /** The model's provider refused or failed, after all retries. */
@@ -185,6 +185,7 @@ export class ServerStoppedError extends RunFailedError {
 /** The run's row was deleted, or another node took the run over: this process may not go on with it. */
 export class RunLostError extends RunFailedError {
   readonly code = "run_lost";
+  override readonly status = 409;
   constructor(runId: string) {
     super(`The run ${runId} is no longer this server's: it was deleted or taken over.`);
   }

@@ -43,13 +43,25 @@ describe.each(engines)("on $name", (engine) => {
     expect(got.chat_history.map(({ role }) => role)).toEqual(["user", "assistant"]);
   });
 
+  test("a session that was made for no agent is that of the first agent which runs in it", async () => {
+    const post = (path: string, body: object) =>
+      fetch(`${server.url}${path}`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+      });
+    expect((await post("/sessions", { session_id: "for-nobody" })).status).toBe(201);
+    await server.run({ message: "hi", session_id: "for-nobody", stream: false });
+    const found = await (await fetch(`${server.url}/sessions/for-nobody`)).json();
+    expect(found).toMatchObject({ agent_id: "copilot" });
+  });
+
   test("an id that is taken is a conflict, whosever it is, and nothing of the other is told", async () => {
     await sessions.create({ session_id: "taken", session_name: "Secret plans", user_id: "ada" });
     const answer = await send(server.url, "POST", "/sessions", { session_id: "taken", user_id: "eve" });
     expect(answer.status).toBe(409);
-    const text = await answer.text();
-    expect(text).not.toContain("Secret");
-    expect(text).not.toContain("ada");
+    const { detail } = await answer.json();
+    expect(detail).toBe("Session with id 'taken' already exists. Use PATCH /sessions/taken to update it.");
     expect(await sessions.get("taken")).toMatchObject({ session_name: "Secret plans", user_id: "ada" });
   });
 

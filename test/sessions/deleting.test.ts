@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { engines } from "../support/engines.ts";
 import { query } from "../support/second-connection.ts";
 import { startServer, type TestServer } from "../support/server.ts";
@@ -153,5 +153,19 @@ describe.each(engines)("on $name", (engine) => {
     await query(engine, location, `DELETE FROM runs WHERE run_id = '${run_id}'`);
     expect(await rest()).toContain('"error_type":"run_lost"');
     expect(await sessions.runs("pulled")).toEqual([]);
+  });
+
+  test("a run that is not streamed and whose row is gone is answered with a conflict, not as a fault of ours", async () => {
+    const waiting = server.run({
+      message: "x [[ttft=300]]",
+      session_id: "pulled-too",
+      user_id: "quin",
+      stream: false,
+    });
+    await vi.waitUntil(async () => (await sessions.runs("pulled-too").catch(() => [])).length === 1);
+    await query(engine, location, "DELETE FROM runs WHERE session_id = 'pulled-too'");
+    const answer = await waiting;
+    expect(answer.status).toBe(409);
+    expect(await answer.json()).toMatchObject({ detail: expect.stringContaining("deleted") });
   });
 });

@@ -73,6 +73,8 @@ export function claimSession(db: QueryCreator<Tables>, value: Value) {
         .column("session_id")
         .doUpdateSet((eb) => ({
           user_id: eb.fn.coalesce("sessions.user_id", "excluded.user_id"),
+          // A session that was made for no agent is the first one's that runs in it.
+          agent_id: eb.fn.coalesce(sql<string>`nullif(sessions.agent_id, '')`, "excluded.agent_id"),
           name: eb.fn.coalesce("sessions.name", "excluded.name"),
           named_by: eb.fn.coalesce("sessions.named_by", "excluded.named_by"),
           updated_at: eb.ref("excluded.updated_at"),
