@@ -23,6 +23,7 @@ export class GroupCommit {
   /** While it is, what comes in waits for the next commit. */
   #held = false;
   #failure: DatabaseUnavailableError | undefined;
+  #lastRunAt = 0;
 
   /** @param disk - absent for a database in memory */
   constructor(connection: SqliteConnection, disk: WalSync | undefined) {
@@ -33,6 +34,11 @@ export class GroupCommit {
   /** Why the last commit failed, where the database could not take it: a full disk, a file that is gone. */
   get failure(): DatabaseUnavailableError | undefined {
     return this.#failure;
+  }
+
+  /** Milliseconds since somebody last had something to commit. */
+  get idleFor(): number {
+    return performance.now() - this.#lastRunAt;
   }
 
   /**
@@ -154,6 +160,7 @@ export class GroupCommit {
   }
 
   #answer(works: readonly Work[], results: readonly unknown[]): void {
+    this.#lastRunAt = performance.now();
     const afterSync: (() => void)[] = [];
     const afterFailedSync: ((reason: unknown) => void)[] = [];
     for (const [i, work] of works.entries()) {

@@ -7,9 +7,12 @@ const batch = 100;
 /** How often waiting rows are looked for, in milliseconds. */
 const interval = 1000;
 
-/** Rows that are indexed each time; more when many wait. */
-const usual = 500;
-const whenMany = 5000;
+/** Rows that are indexed each time: few while runs are under way, many while there is nothing else to do. */
+const whileBusy = 200;
+const whileIdle = 5000;
+
+/** Milliseconds without a commit after which there is nothing else to do. */
+const idleAfter = 200;
 
 /**
  * Indexes the words of what was said a while after it was said, many rows at once. Done inside the commit of each run, it
@@ -33,7 +36,8 @@ export class TextIndex {
 
   /** Resolves once everything that was said before the call can be found. */
   async upToDate(): Promise<void> {
-    await this.#working;
+    // A round that is under way may end before everything is indexed.
+    while (this.#working) await this.#working;
     await this.#once(Number.POSITIVE_INFINITY);
   }
 
@@ -43,14 +47,7 @@ export class TextIndex {
   }
 
   async #round(): Promise<void> {
-    await this.#once(this.#waiting > usual * 20 ? whenMany : usual);
-  }
-
-  get #waiting(): number {
-    const row = this.#connection
-      .statement("SELECT count(*) AS waiting FROM (SELECT 1 FROM session_texts_unindexed LIMIT 100000)")
-      .get() as { waiting: number };
-    return row.waiting;
+    await this.#once(this.#commit.idleFor > idleAfter ? whileIdle : whileBusy);
   }
 
   async #once(most: number): Promise<void> {
