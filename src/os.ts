@@ -1,4 +1,3 @@
-import { createRequire } from "node:module";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { type Logger, pino } from "pino";
 import { BaseAgent } from "./agent/agent.ts";
@@ -202,10 +201,6 @@ export class AgentOS {
     await this.db.close();
   }
 }
-
-/** The version of this package. */
-export const packageVersion = (createRequire(import.meta.url)("../package.json") as { version: string })
-  .version;
 
 function served(agents: readonly AnyAgent[]): Served["agents"] {
   const ids = agents.map((agent) => agent.id);

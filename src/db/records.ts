@@ -45,7 +45,6 @@ export interface SessionStart {
   summary: string | null;
   /** The `order` of the last run that only the summary tells. */
   compactedUntil: number | null;
-  userId: string | undefined;
 }
 
 /** What a run changed in its session's state: keys with their new values, and keys that are gone. */

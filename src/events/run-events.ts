@@ -161,10 +161,3 @@ export type TerminalEventBody = RunCompleted | RunError | RunCancelled;
  * }
  */
 export type RunEvent = RunEventBody & RunEventEnvelope;
-
-/** Whether a run's log ends with this event. */
-export function isTerminal<T extends { event: string }>(
-  event: T,
-): event is Extract<T, { event: TerminalEventBody["event"] }> {
-  return event.event === "RunCompleted" || event.event === "RunError" || event.event === "RunCancelled";
-}

@@ -46,7 +46,8 @@ const mediaLists = {
   audio: z.array(mediaSchema).optional(),
 };
 
-const usage = {
+/** Tokens by kind. */
+export const tokenFields = {
   input_tokens: z.int(),
   output_tokens: z.int(),
   total_tokens: z.int(),
@@ -57,11 +58,11 @@ const usage = {
 
 const metricsSchema = z
   .object({
-    ...usage,
+    ...tokenFields,
     time_to_first_token: z.number().optional(),
     duration: z.number().optional(),
     details: z
-      .object({ model: z.array(z.object({ id: z.string(), provider: z.string(), ...usage })) })
+      .object({ model: z.array(z.object({ id: z.string(), provider: z.string(), ...tokenFields })) })
       .optional(),
   })
   .openapi("RunMetrics", { description: "Tokens are counts, times are seconds." });

@@ -1,18 +1,12 @@
 import { z } from "@hono/zod-openapi";
+import { tokenFields } from "./schemas.ts";
 
 /** The shapes of sessions on the wire, for the OpenAPI document. */
 
 const json = z.record(z.string(), z.unknown());
 
 const tokens = z
-  .object({
-    input_tokens: z.int(),
-    output_tokens: z.int(),
-    total_tokens: z.int(),
-    reasoning_tokens: z.int(),
-    cache_read_tokens: z.int(),
-    cache_write_tokens: z.int(),
-  })
+  .object(tokenFields)
   .partial()
   .openapi("SessionTokens", { description: "What its runs used in all; empty where it has none." });
 

@@ -126,7 +126,6 @@ export function sessionStart(run: NewRun, row: ClaimedSession | undefined): Sess
       named: row.named_by !== "message",
       summary: row.summary,
       compactedUntil: row.compacted_until,
-      userId: row.user_id ?? undefined,
     }
   );
 }
