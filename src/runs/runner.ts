@@ -1,31 +1,15 @@
 import type { Logger } from "pino";
-import { type LoopResult, runLoop } from "../agent/loop.ts";
-import type { LoopContext } from "../agent/loop-context.ts";
 import type { Runner, RunRequest } from "../agent/runner.ts";
 import type { Database } from "../db/database.ts";
 import { openPrincipal, type Principal } from "../db/principal.ts";
-import type { SessionStart } from "../db/records.ts";
-import { stateChange } from "../db/session-state.ts";
-import type { Store } from "../db/store.ts";
-import {
-  AgentOSError,
-  RunCancelledError,
-  RunLostError,
-  RunTimeoutError,
-  ServerStoppedError,
-  UnavailableError,
-} from "../errors.ts";
+import { RunCancelledError, RunLostError, ServerStoppedError, UnavailableError } from "../errors.ts";
 import { newId } from "../events/ids.ts";
-import type { JsonObject } from "../events/json.ts";
-import type { TerminalEventBody } from "../events/run-events.ts";
 import { AfterRun } from "./after-run.ts";
+import { Execution } from "./execution.ts";
 import { LiveRun } from "./live-run.ts";
 import { defaultLogWriterOptions, LogWriter, type LogWriterOptions } from "./log-writer.ts";
 import { mediaOf } from "./media.ts";
 import { defaultLeaseOptions, type LeaseOptions, NodeLease } from "./node-lease.ts";
-import { prepare, stateOf } from "./prepare.ts";
-import { rememberRun } from "./remember.ts";
-import { keepUp } from "./session-upkeep.ts";
 
 /** What a runner needs. */
 export interface RunnerOptions {
@@ -41,11 +25,11 @@ export interface RunnerOptions {
  */
 export class DurableRunner implements Runner {
   readonly #db: Database;
-  readonly #logger: Logger;
   readonly #writer: LogWriter;
   readonly #lease: NodeLease;
   readonly #live = new Map<string, LiveRun>();
   readonly #afterRun: AfterRun;
+  readonly #execution: Execution;
   /** Runs that are being accepted. */
   #accepting = 0;
   #draining = false;
@@ -54,8 +38,8 @@ export class DurableRunner implements Runner {
 
   constructor(options: RunnerOptions) {
     this.#db = options.db;
-    this.#logger = options.logger;
     this.#afterRun = new AfterRun(options.logger);
+    this.#execution = new Execution(options.logger, this.#afterRun);
     this.#lease = new NodeLease(newId(), {
       leases: () => options.db.leases(),
       options: { ...defaultLeaseOptions, ...options.lease },
@@ -137,7 +121,7 @@ export class DurableRunner implements Runner {
     );
     this.#live.set(runId, run);
     if (this.#overdue) run.abort(new ServerStoppedError());
-    void this.#see(run, request, session, store);
+    void this.#execution.see(run, request, session, store).finally(() => this.#live.delete(runId));
     return run;
   }
 
@@ -182,137 +166,4 @@ export class DurableRunner implements Runner {
     await this.#afterRun.settled(limit - (performance.now() - since));
     await this.#lease.release();
   }
-
-  /** Sees a run from its start to its end. Never rejects: a run's failure is its own business. */
-  async #see(run: LiveRun, request: RunRequest, session: SessionStart, store: Store): Promise<void> {
-    const { agent } = request;
-    const release = limits(run, request);
-    const state = stateOf(request, session);
-    let end: TerminalEventBody;
-    try {
-      const result = await this.#drive(run, await prepare(run, request, session, state, store));
-      end = { event: "RunCompleted", ...result, ...tail(run, state) };
-    } catch (error) {
-      end = this.#failed(run, error, isJson(state) ? state : session.state);
-    }
-    release();
-    try {
-      await run.end(end, stateChange(session.state, end.session_state));
-      this.#logger.info(
-        {
-          run_id: run.runId,
-          session_id: run.sessionId,
-          agent_id: agent.id,
-          status: run.fold.status,
-          ...run.timing(),
-        },
-        "run ended",
-      );
-      if (end.event === "RunCompleted") {
-        const ended = run.toRun();
-        keepUp(this.#afterRun, { agent, run: ended, session, store });
-        rememberRun(this.#afterRun, { agent, run: ended, store });
-      }
-    } catch (error) {
-      this.#notStored(run, error);
-    } finally {
-      this.#live.delete(run.runId);
-    }
-  }
-
-  /** Pulls the agent loop to its end. A loop that does not listen to the abort signal is left behind. */
-  async #drive(run: LiveRun, context: LoopContext): Promise<LoopResult> {
-    const loop = runLoop(context);
-    let giveUp: (reason: unknown) => void = () => undefined;
-    const onAbort = () => giveUp(run.signal.reason);
-    run.signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      while (true) {
-        const { done, value } = await new Promise<Awaited<ReturnType<typeof loop.next>>>(
-          (resolve, reject) => {
-            giveUp = reject;
-            if (run.signal.aborted) reject(run.signal.reason);
-            else loop.next().then(resolve, reject);
-          },
-        );
-        if (done) return value;
-        if (!("event" in value)) for (const event of value) run.append(event);
-        else if (value.event === "Checkpoint") run.checkpoint();
-        else run.append(value);
-        if (run.full) await run.flush();
-      }
-    } finally {
-      run.signal.removeEventListener("abort", onAbort);
-      // Not awaited: a tool that never returns would hold the run's end back.
-      loop.return({ content: "", content_type: "str" }).catch(() => undefined);
-    }
-  }
-
-  #failed(run: LiveRun, error: unknown, state: JsonObject): TerminalEventBody {
-    const reason = run.signal.aborted ? run.signal.reason : error;
-    if (reason instanceof RunCancelledError) {
-      const content = String(run.fold.content);
-      return { event: "RunCancelled", content, reason: reason.message, ...tail(run, state) };
-    }
-    if (reason instanceof AgentOSError) {
-      return { event: "RunError", content: reason.message, error_type: reason.code, ...tail(run, state) };
-    }
-    this.#logger.error(
-      { err: reason, run_id: run.runId, session_id: run.sessionId },
-      "run failed unexpectedly",
-    );
-    const content = `The run failed inside the server. Look for ${run.runId} in its log.`;
-    return { event: "RunError", content, error_type: "internal_error", ...tail(run, state) };
-  }
-
-  #notStored(run: LiveRun, error: unknown): void {
-    const failure = error instanceof Error ? error : new Error(String(error));
-    this.#logger.error(
-      { err: failure, run_id: run.runId, session_id: run.sessionId },
-      "the run's end was not stored",
-    );
-    const known = failure instanceof AgentOSError;
-    run.endUnstored(
-      {
-        event: "RunError",
-        content: known
-          ? failure.message
-          : "The answer could not be stored, so it is not sent. Send the message again.",
-        error_type: known ? failure.code : "not_stored",
-        session_state: {},
-        metrics: run.fold.metrics,
-      },
-      failure,
-    );
-  }
-}
-
-/** Lets the run's time limit and its caller's signal end it. Returns what lets go of both. */
-function limits(run: LiveRun, { agent, signal }: RunRequest): () => void {
-  const timer = setTimeout(() => run.abort(new RunTimeoutError(agent.timeLimit)), agent.timeLimit * 1000);
-  const onAbort = () => run.abort(new RunCancelledError("The caller aborted the run."));
-  if (signal?.aborted) onAbort();
-  signal?.addEventListener("abort", onAbort, { once: true });
-  return () => {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", onAbort);
-  };
-}
-
-/** Whether a state can be stored: a tool may have put anything into it. */
-function isJson(state: JsonObject): boolean {
-  try {
-    JSON.stringify(state);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** What every last event carries. The state is taken as JSON, which is what is stored of it. */
-function tail(run: LiveRun, state: JsonObject): Pick<TerminalEventBody, "session_state" | "metrics"> {
-  return {
-    session_state: JSON.parse(JSON.stringify(state)) as JsonObject,
-    metrics: { ...run.fold.metrics, ...run.timing() },
-  };
 }
