@@ -92,6 +92,20 @@ export class ConflictError extends AgentOSError {
   readonly status = 409;
 }
 
+/** So many background runs wait that no more are taken. Nothing was written. */
+export class QueueFullError extends AgentOSError {
+  readonly code = "queue_full";
+  readonly status = 429;
+  /** Seconds after which to try again. */
+  readonly retryAfter = 5;
+
+  /** @param limit - which one is reached */
+  constructor(limit: "total" | "user" | "session") {
+    const whose = { total: "", user: " of this user", session: " of this session" }[limit];
+    super(`Too many background runs${whose} are waiting already. Try again when some have begun.`);
+  }
+}
+
 /** The path is known, the method is not. */
 export class MethodNotAllowedError extends AgentOSError {
   readonly code = "method_not_allowed";
@@ -179,6 +193,16 @@ export class ServerStoppedError extends RunFailedError {
   readonly code = "server_stopped";
   constructor() {
     super("The server stopped before the run ended. Send the message again.");
+  }
+}
+
+/** The run's server was lost again and again while it was at this run. */
+export class CrashedTooOftenError extends RunFailedError {
+  readonly code = "crashed_too_often";
+  constructor(times: number) {
+    super(
+      `The server that ran it was lost ${times} times at the same point. The run is not tried again: look at what it does there.`,
+    );
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Leases } from "./leases.ts";
 import type { Principal } from "./principal.ts";
+import type { Queue } from "./queue.ts";
 import type { LogWrite } from "./records.ts";
 import type { Store } from "./store.ts";
 
@@ -31,6 +32,9 @@ export interface Database {
 
   /** Which processes are alive, and what becomes of the runs of the others. */
   leases(): Leases;
+
+  /** The runs that wait for a process. */
+  queue(): Queue;
 
   /**
    * Adds to the logs of runs and to their rows, all in one commit. Each write holds only while its `attempt` is the run's.

@@ -10,6 +10,7 @@ import { openapiRoute } from "./openapi.ts";
 import { agentRoutes } from "./routes/agents.ts";
 import { cancelRoute } from "./routes/cancel.ts";
 import { compactRoute } from "./routes/compact.ts";
+import { createRunRoute } from "./routes/create-run.ts";
 import { mediaRoutes } from "./routes/media.ts";
 import { memoryRoutes } from "./routes/memories.ts";
 import { optimizeRoute } from "./routes/optimize-memories.ts";
@@ -35,6 +36,7 @@ export function createApp(served: Served): OpenAPIHono {
   app.use(corsFor(served.corsOrigins), refuseOtherMethods(app));
   systemRoutes(app, served);
   agentRoutes(app, served);
+  createRunRoute(app, served);
   runRoutes(app, served);
   resumeRoutes(app, served);
   cancelRoute(app, served);

@@ -11,6 +11,7 @@ const errors = {
   413: "The body is larger than the limit.",
   415: "The body is of a type that is not taken.",
   422: "A field is wrong; `detail` names it.",
+  429: "Too much is asked for now. `Retry-After` tells when to try again.",
   503: "The server stops, or its database is away. `Retry-After` tells when to try again.",
 } as const;
 

@@ -11,6 +11,7 @@ import {
   type ErrorDetail,
   InvalidRequestError,
   MethodNotAllowedError,
+  QueueFullError,
   UnavailableError,
 } from "../errors.ts";
 import { newId } from "../events/ids.ts";
@@ -39,7 +40,8 @@ export function answerError(thrown: unknown, c: Context, logger: Logger): Respon
   }
   if (error.status >= 500)
     logger.warn({ err: error, request_id: requestId, path: c.req.path }, "request refused");
-  if (error instanceof UnavailableError) c.header("Retry-After", String(error.retryAfter));
+  if (error instanceof UnavailableError || error instanceof QueueFullError)
+    c.header("Retry-After", String(error.retryAfter));
   if (error instanceof MethodNotAllowedError) c.header("Allow", error.allowed.join(", "));
   const detail = (error instanceof InvalidRequestError && error.details) || error.message;
   return c.json({ detail, request_id: requestId }, error.status as ContentfulStatusCode);

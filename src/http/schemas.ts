@@ -107,6 +107,17 @@ const metricsExample = {
   duration: 0.9,
 };
 
+/** A background run that was accepted. */
+export const acceptedRunSchema = z
+  .object({ run_id: z.string(), session_id: z.string(), status: z.string() })
+  .openapi("AcceptedRun", {
+    example: {
+      run_id: "run_019ab3f0-6f1e-7c3a-9c55-0d6f1f1f7b11",
+      session_id: "thread-42",
+      status: "pending",
+    },
+  });
+
 /** A run as it is answered. */
 export const runSchema = z
   .object({

@@ -15,6 +15,8 @@ export interface Served {
   readonly version: string;
   readonly agents: ReadonlyMap<string, AgentDefinition>;
   readonly db: Database;
+  /** Whether the database goes with the process. */
+  readonly inMemory: boolean;
   readonly runner: DurableRunner;
   readonly logger: Logger;
   /** Writes status in upper case, as clients of the original expect. */

@@ -1,7 +1,8 @@
 import type { StartedRun } from "../agent/runner.ts";
-import type { RunText, StateChange } from "../db/records.ts";
+import type { RunText, StateChange, StoredRun } from "../db/records.ts";
 import { ownerWord, searchableText } from "../db/search.ts";
 import type { Store } from "../db/store.ts";
+import { RunLostError } from "../errors.ts";
 import { applyEvent, emptyFold } from "../events/fold.ts";
 import type { JsonObject } from "../events/json.ts";
 import type { Message } from "../events/messages.ts";
@@ -18,6 +19,8 @@ export interface RunIdentity {
   agentId: string;
   agentName: string | undefined;
   userId: string | undefined;
+  /** Whether it is stored before it is shown: another process may go on with it. */
+  background: boolean;
   attempt: number;
   input: RunInput;
   metadata: JsonObject;
@@ -43,15 +46,18 @@ export class LiveRun implements StartedRun {
   constructor(identity: RunIdentity, store: Store, writer: LogWriter) {
     this.identity = identity;
     this.#store = store;
-    const { runId, sessionId, agentId, agentName, attempt } = identity;
-    this.log = new RunLog({
-      agent_id: agentId,
-      ...(agentName === undefined ? {} : { agent_name: agentName }),
-      run_id: runId,
-      session_id: sessionId,
-    });
+    const { runId, sessionId, agentId, agentName, attempt, background } = identity;
+    this.log = new RunLog(
+      {
+        agent_id: agentId,
+        ...(agentName === undefined ? {} : { agent_name: agentName }),
+        run_id: runId,
+        session_id: sessionId,
+      },
+      { storedFirst: background },
+    );
     this.#writer = writer.open(
-      { runId, sessionId, attempt },
+      { runId, sessionId, attempt, background },
       {
         onStored: (index) => this.log.stored(index),
         onFailed: (error) => this.abort(error),
@@ -150,6 +156,13 @@ export class LiveRun implements StartedRun {
   endUnstored(event: TerminalEventBody, error: Error): void {
     this.#close(this.log.entryOf(event));
     this.#ended.reject(error);
+  }
+
+  /** Somebody else ended the run while it waited here: its readers are sent what is stored of it. */
+  endedElsewhere(stored: StoredRun | undefined): void {
+    this.log.end();
+    if (stored) this.#ended.resolve(stored.run);
+    else this.#ended.reject(new RunLostError(this.runId));
   }
 
   /** The run as it stands. */

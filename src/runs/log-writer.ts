@@ -9,6 +9,8 @@ import type { LogEntry } from "./run-log.ts";
 export interface LogWriterOptions {
   /** Milliseconds that an event may wait for the next write. Checkpoints and ends do not wait. */
   interval: number;
+  /** The same for background runs, whose readers wait for the write. */
+  backgroundInterval: number;
   /** Bytes of events in one write. */
   batchBytes: number;
   /** Bytes of events of one run that may wait; then the run waits too. */
@@ -20,6 +22,7 @@ export interface LogWriterOptions {
 /** What {@link LogWriter} does where nothing else is said. */
 export const defaultLogWriterOptions: LogWriterOptions = {
   interval: 200,
+  backgroundInterval: 20,
   batchBytes: 1024 * 1024,
   bufferBytes: 1024 * 1024,
   retryFor: 30_000,
@@ -34,6 +37,8 @@ export class LogWriter {
   readonly #options: LogWriterOptions;
   readonly #dirty = new Set<RunWriter>();
   #timer: NodeJS.Timeout | undefined;
+  /** When the timer goes off. */
+  #due = Number.POSITIVE_INFINITY;
   #writing = false;
 
   constructor(db: Database, options: LogWriterOptions = defaultLogWriterOptions) {
@@ -43,24 +48,33 @@ export class LogWriter {
 
   /** The writer of one run. */
   open(
-    run: Pick<LogWrite, "runId" | "sessionId" | "attempt">,
+    { background, ...run }: Pick<LogWrite, "runId" | "sessionId" | "attempt"> & { background: boolean },
     hooks: Pick<RunWriterHooks, "onStored" | "onFailed">,
   ): RunWriter {
+    const interval = background ? this.#options.backgroundInterval : this.#options.interval;
     return new RunWriter(run, {
       ...hooks,
       bufferBytes: this.#options.bufferBytes,
       onDirty: (writer, urgent) => {
         this.#dirty.add(writer);
         if (urgent) this.#writeNow();
-        else this.#timer ??= setTimeout(() => this.#writeNow(), this.#options.interval);
+        else this.#writeWithin(interval);
       },
     });
+  }
+
+  #writeWithin(milliseconds: number): void {
+    const due = performance.now() + milliseconds;
+    if (due >= this.#due) return;
+    clearTimeout(this.#timer);
+    this.#due = due;
+    this.#timer = setTimeout(() => this.#writeNow(), milliseconds);
   }
 
   #writeNow(): void {
     if (this.#writing) return;
     clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#due = Number.POSITIVE_INFINITY;
     this.#writing = true;
     void this.#writeAll().finally(() => {
       this.#writing = false;

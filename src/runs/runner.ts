@@ -1,23 +1,52 @@
 import type { Logger } from "pino";
+import type { AgentDefinition } from "../agent/definition.ts";
 import type { Runner, RunRequest } from "../agent/runner.ts";
 import type { Database } from "../db/database.ts";
 import { openPrincipal, type Principal } from "../db/principal.ts";
+import type { ClaimedRun } from "../db/queue.ts";
+import type { Admission, IdempotencyKey, QueueLimits, SessionStart } from "../db/records.ts";
+import type { Store } from "../db/store.ts";
 import { RunCancelledError, RunLostError, ServerStoppedError, UnavailableError } from "../errors.ts";
 import { newId } from "../events/ids.ts";
 import { AfterRun } from "./after-run.ts";
 import { Execution } from "./execution.ts";
+import { replay } from "./follow.ts";
 import { LiveRun } from "./live-run.ts";
 import { defaultLogWriterOptions, LogWriter, type LogWriterOptions } from "./log-writer.ts";
 import { mediaOf } from "./media.ts";
 import { defaultLeaseOptions, type LeaseOptions, NodeLease } from "./node-lease.ts";
+import { QueueWorker } from "./queue-worker.ts";
+import { requestOf, storedRequest } from "./stored-request.ts";
+import { Turns } from "./turns.ts";
+
+/** How background runs wait and run. */
+export interface QueueOptions extends QueueLimits {
+  /** Background runs that one process does at the same time. */
+  concurrency: number;
+}
+
+/** What a runner does where nothing else is said. */
+export const defaultQueueOptions: QueueOptions = { concurrency: 32, total: 10_000, user: 1000, session: 100 };
 
 /** What a runner needs. */
 export interface RunnerOptions {
   db: Database;
   logger: Logger;
+  /** The agents whose background runs it does, by id. Without, it does none. */
+  agents?: ReadonlyMap<string, AgentDefinition>;
   logWriter?: Partial<LogWriterOptions>;
   lease?: Partial<LeaseOptions>;
+  queue?: Partial<QueueOptions>;
 }
+
+/** What became of a request for a run. */
+export type Submitted =
+  /** It is seen to its end here. */
+  | { kind: "live"; run: LiveRun }
+  /** It waits for whoever has room for it. */
+  | { kind: "queued"; runId: string; sessionId: string }
+  /** The same key was sent before, with the same request or with another one. */
+  | { kind: "repeated"; runId: string; isSame: boolean };
 
 /**
  * The one owner of runs. It accepts them, pulls their events out of the agent loop, numbers and stores them, and sees
@@ -25,11 +54,18 @@ export interface RunnerOptions {
  */
 export class DurableRunner implements Runner {
   readonly #db: Database;
+  readonly #logger: Logger;
+  readonly #agents: ReadonlyMap<string, AgentDefinition> | undefined;
   readonly #writer: LogWriter;
   readonly #lease: NodeLease;
   readonly #live = new Map<string, LiveRun>();
+  readonly #turns = new Turns();
+  readonly #limits: QueueLimits;
+  readonly #worker: QueueWorker;
   readonly #afterRun: AfterRun;
   readonly #execution: Execution;
+  /** Sessions whose background runs may wait for one of their others to end. */
+  readonly #queued = new Set<string>();
   /** Runs that are being accepted. */
   #accepting = 0;
   #draining = false;
@@ -38,6 +74,8 @@ export class DurableRunner implements Runner {
 
   constructor(options: RunnerOptions) {
     this.#db = options.db;
+    this.#logger = options.logger;
+    this.#agents = options.agents;
     this.#afterRun = new AfterRun(options.logger);
     this.#execution = new Execution(options.logger, this.#afterRun);
     this.#lease = new NodeLease(newId(), {
@@ -47,8 +85,19 @@ export class DurableRunner implements Runner {
       onLost: () => {
         for (const run of this.#live.values()) run.abort(new RunLostError(run.runId));
       },
+      onRequeued: () => this.#worker.wake(),
     });
     this.#writer = new LogWriter(options.db, { ...defaultLogWriterOptions, ...options.logWriter });
+    const queue = { ...defaultQueueOptions, ...options.queue };
+    this.#limits = queue;
+    this.#worker = new QueueWorker({
+      queue: () => options.db.queue(),
+      nodeId: this.#lease.nodeId,
+      agents: () => [...(options.agents?.keys() ?? [])],
+      concurrency: queue.concurrency,
+      logger: options.logger,
+      run: (claimed) => this.#takeUp(claimed),
+    });
   }
 
   /** How many runs are under way here. */
@@ -56,32 +105,55 @@ export class DurableRunner implements Runner {
     return this.#live.size;
   }
 
-  /** Opens the database, takes the lease of this process, and ends what dead processes left behind. */
+  /** Opens the database, takes the lease of this process, and begins to work off the queue. */
   async open(): Promise<void> {
     await this.#db.open();
     await this.#lease.hold();
+    if (this.#agents && !this.#draining) this.#worker.start();
   }
 
   /**
-   * Accepts a run and starts it.
+   * Accepts a run and starts it here.
    *
    * @param principal - on whose behalf; anybody's where absent
    * @throws {NotFoundError} when the session is another user's. Nothing was written then.
+   * @throws {ConflictError} when the session is busy, and that was to be refused
    * @throws {UnavailableError} when the server stops or the database is away
    */
   async start(request: RunRequest, principal: Principal = openPrincipal): Promise<LiveRun> {
+    const submitted = await this.submit(request, principal);
+    if (submitted.kind !== "live") throw new Error(`a foreground run was ${submitted.kind}`);
+    return submitted.run;
+  }
+
+  /**
+   * Accepts a run. In foreground it starts here, in background it waits for whoever has room first.
+   *
+   * @param how - `key` names the request, so that it makes one run however often it is sent
+   * @throws as {@link start}
+   * @throws {QueueFullError} when too many background runs wait
+   */
+  async submit(
+    request: RunRequest,
+    principal: Principal,
+    how: { background?: boolean; key?: IdempotencyKey } = {},
+  ): Promise<Submitted> {
     if (this.#draining) throw new UnavailableError("The server is stopping. Try again.");
     this.#accepting++;
     try {
-      return await this.#accept(request, principal);
+      return await this.#accept(request, principal, how);
     } finally {
       this.#accepting--;
     }
   }
 
-  async #accept(request: RunRequest, principal: Principal): Promise<LiveRun> {
+  async #accept(
+    request: RunRequest,
+    principal: Principal,
+    { background = false, key }: { background?: boolean; key?: IdempotencyKey },
+  ): Promise<Submitted> {
     await this.open();
-    const { agent } = request;
+    const { agent, onBusy = background ? "enqueue" : "parallel" } = request;
     const store = this.#db.storeFor(principal);
     const runId = `run_${newId()}`;
     const sessionId = request.sessionId ?? newId();
@@ -89,21 +161,42 @@ export class DurableRunner implements Runner {
     const media = mediaOf(request.attachments ?? []);
     const input = { input_content: request.message, ...media.references };
     const metadata = { ...agent.metadata, ...request.metadata };
-    const session = await store.runs.accept({
-      runId,
-      sessionId,
-      agentId: agent.id,
-      userId: request.userId,
-      nodeId: this.#lease.nodeId,
-      background: false,
-      input,
-      metadata,
-      model: agent.model.id,
-      modelProvider: agent.model.provider,
-      sessionState: { ...agent.sessionState, ...request.sessionState },
-      media: media.stored,
-      createdAt,
-    });
+    const waits = onBusy === "enqueue" || onBusy === "interrupt";
+    const begins = !background && !waits;
+    const admission: Admission = {
+      limits: this.#limits,
+      ...(onBusy === "reject" || onBusy === "interrupt" ? { ifBusy: onBusy } : {}),
+      ...(key && { key }),
+    };
+    const acceptance = await store.runs.accept(
+      {
+        runId,
+        sessionId,
+        agentId: agent.id,
+        userId: request.userId,
+        nodeId: background ? undefined : this.#lease.nodeId,
+        begins,
+        background,
+        waits,
+        request: background ? storedRequest(request) : null,
+        input,
+        metadata,
+        model: agent.model.id,
+        modelProvider: agent.model.provider,
+        sessionState: { ...agent.sessionState, ...request.sessionState },
+        media: media.stored,
+        createdAt,
+      },
+      admission,
+    );
+    if (acceptance.kind === "repeated") return acceptance;
+    for (const other of acceptance.interrupted)
+      this.#stop(other, "Another run of the session took its place.");
+    if (background) {
+      this.#queued.add(sessionId);
+      this.#worker.wake();
+      return { kind: "queued", runId, sessionId };
+    }
     const run = new LiveRun(
       {
         runId,
@@ -111,6 +204,7 @@ export class DurableRunner implements Runner {
         agentId: agent.id,
         agentName: agent.name,
         userId: request.userId,
+        background: false,
         attempt: 1,
         input,
         metadata,
@@ -119,15 +213,21 @@ export class DurableRunner implements Runner {
       store,
       this.#writer,
     );
-    this.#live.set(runId, run);
-    if (this.#overdue) run.abort(new ServerStoppedError());
-    void this.#execution.see(run, request, session, store).finally(() => this.#live.delete(runId));
-    return run;
+    const { session } = acceptance;
+    void this.#keep(
+      run,
+      begins ? this.#see(run, request, session, store) : this.#wait(run, request, session, store),
+    );
+    return { kind: "live", run };
   }
 
   /** All runs that are under way here. */
   get underWay(): LiveRun[] {
     return [...this.#live.values()];
+  }
+
+  follow(store: Store, runId: string, after: number, _signal?: AbortSignal) {
+    return this.#live.get(runId)?.follow(after) ?? replay(store, runId, after);
   }
 
   /** A run that is under way here. */
@@ -136,14 +236,17 @@ export class DurableRunner implements Runner {
   }
 
   /**
-   * Cancels a run that is under way here, and waits until it has ended. Any other is left as it is.
+   * Cancels a run, wherever it is. One that is under way here has ended when this resolves, as has one that waited or was
+   * paused; one that is under way elsewhere is told to stop. One that has ended stays as it is.
    */
   async cancel(runId: string): Promise<void> {
+    const reason = new RunCancelledError("The run was cancelled.");
     const run = this.#live.get(runId);
-    if (!run) return;
-    run.abort(new RunCancelledError("The run was cancelled."));
+    run?.abort(reason);
+    // What waits here is under way here too: its end is written by the one who waits.
+    if (!run || run.identity.background) await this.#db.queue().cancel(runId, reason);
     // That its end could not be stored is told to its readers and to the log.
-    await run.ended().catch(() => undefined);
+    await run?.ended().catch(() => undefined);
   }
 
   /**
@@ -153,6 +256,7 @@ export class DurableRunner implements Runner {
    */
   async drain(limit: number): Promise<void> {
     this.#draining = true;
+    this.#worker.stop();
     const since = performance.now();
     const timer = setTimeout(() => {
       this.#overdue = true;
@@ -165,5 +269,72 @@ export class DurableRunner implements Runner {
     clearTimeout(timer);
     await this.#afterRun.settled(limit - (performance.now() - since));
     await this.#lease.release();
+  }
+
+  /** Holds a run as one that is under way here until its work is done. */
+  async #keep(run: LiveRun, work: Promise<void>): Promise<void> {
+    this.#live.set(run.runId, run);
+    if (this.#overdue) run.abort(new ServerStoppedError());
+    try {
+      await work;
+    } finally {
+      this.#live.delete(run.runId);
+      this.#turns.freed(run.sessionId);
+      if (this.#queued.delete(run.sessionId)) this.#worker.wake();
+    }
+  }
+
+  #see(run: LiveRun, request: RunRequest, session: SessionStart, store: Store): Promise<void> {
+    return this.#execution.see(run, request, session, store);
+  }
+
+  /** Lets a foreground run wait until the earlier runs of its session have ended. */
+  async #wait(run: LiveRun, request: RunRequest, session: SessionStart, store: Store): Promise<void> {
+    const onAbort = () => run.abort(new RunCancelledError("The caller aborted the run."));
+    request.signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      while (true) {
+        const turn = await this.#db.queue().begin(run.runId, run.signal.aborted);
+        if (turn === "gone") return run.endedElsewhere(await store.runs.get({ runId: run.runId }));
+        if (turn === "begins") break;
+        await this.#turns.next(run.sessionId, run.signal);
+      }
+    } catch (error) {
+      this.#logger.error({ err: error, run_id: run.runId }, "a waiting run could not begin");
+      run.abort(error as Error);
+    } finally {
+      request.signal?.removeEventListener("abort", onAbort);
+    }
+    await this.#see(run, request, session, store);
+  }
+
+  /** Begins a background run that was claimed, or goes on with one. */
+  async #takeUp({ row, session }: ClaimedRun): Promise<void> {
+    const agent = this.#agents?.get(row.agent_id);
+    if (!agent) throw new Error(`a run of the unknown agent ${row.agent_id} was claimed`);
+    const store = this.#db.storeFor(openPrincipal);
+    const request = await requestOf(row, agent, store);
+    const run = new LiveRun(
+      {
+        runId: row.run_id,
+        sessionId: row.session_id,
+        agentId: agent.id,
+        agentName: agent.name,
+        userId: row.user_id ?? undefined,
+        background: true,
+        attempt: row.attempt,
+        input: JSON.parse(row.input) as LiveRun["identity"]["input"],
+        metadata: JSON.parse(row.metadata) as LiveRun["identity"]["metadata"],
+        createdAt: row.created_at,
+      },
+      store,
+      this.#writer,
+    );
+    await this.#keep(run, this.#see(run, request, session, store));
+  }
+
+  /** Tells a run to stop, here or wherever it is. */
+  #stop(runId: string, reason: string): void {
+    this.#live.get(runId)?.abort(new RunCancelledError(reason));
   }
 }

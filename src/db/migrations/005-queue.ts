@@ -42,19 +42,21 @@ export function queue(): Migration {
         .column("node_id")
         .where(sql<boolean>`status in ('pending', 'running') and node_id is not null`)
         .execute();
-      // What waits, user by user.
+      // What waits: the oldest of all, and the oldest of each user.
+      const waiting = sql<boolean>`status = 'pending' and background = 1`;
+      await db.schema.createIndex("runs_in_queue").on("runs").column("queue_seq").where(waiting).execute();
       await db.schema
-        .createIndex("runs_in_queue")
+        .createIndex("runs_in_queue_by_user")
         .on("runs")
-        .columns(["user_id", "queue_seq"])
-        .where(sql<boolean>`status = 'pending' and background = 1`)
+        .expression(sql`(coalesce(user_id, '')), queue_seq`)
+        .where(waiting)
         .execute();
-      // The logs that are old enough to be deleted.
+      // What of each user is under way.
       await db.schema
-        .createIndex("runs_by_end")
+        .createIndex("runs_in_background")
         .on("runs")
-        .column("ended_at")
-        .where(sql<boolean>`ended_at is not null`)
+        .column("user_id")
+        .where(sql<boolean>`status = 'running' and background = 1`)
         .execute();
       await db.schema.dropIndex("runs_under_way").execute();
 

@@ -10,16 +10,25 @@ import type { Database } from "../database.ts";
 import type { Engine } from "../engine.ts";
 import { Leases } from "../leases.ts";
 import { migrate } from "../migrations/index.ts";
-import type { PreparedQuery } from "../prepared.ts";
+import { type PreparedQuery, prepare } from "../prepared.ts";
 import type { Principal } from "../principal.ts";
-import { acceptParameters, type ClaimedSession, mediaQueries, sessionStart } from "../queries/accept.ts";
+import {
+  acceptParameters,
+  type ClaimedSession,
+  type MediaParameters,
+  mediaParameters,
+  sessionStart,
+  storeMedia,
+} from "../queries/accept.ts";
 import { endedByThese } from "../queries/ended.ts";
-import type { LogWrite } from "../records.ts";
+import { refusal } from "../queries/room.ts";
+import { Queue } from "../queue.ts";
+import type { Acceptance, LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
 import { type Store, storeFactory } from "../store.ts";
 import { appendText, appendValues } from "./append.ts";
 import { createPool } from "./pool.ts";
-import { acceptQuery, mergeState, type Queryable } from "./run-writes.ts";
+import { acceptQuery, enqueueQuery, mergeState, type Queryable } from "./run-writes.ts";
 import { postgresSearch } from "./search.ts";
 
 /** Where a PostgreSQL database is, and how much of it is used. */
@@ -55,6 +64,7 @@ export class PostgresDb implements Database {
   /** One connection, to show that this process lives: neither requests nor the log hold it up. */
   readonly #controlPool: pg.Pool;
   readonly #leases: Leases;
+  readonly #queue: Queue;
   readonly #storeFor: (principal: Principal) => Store;
   readonly #appendText: string;
   #opening: Promise<void> | undefined;
@@ -84,6 +94,7 @@ export class PostgresDb implements Database {
       ...this.#engine,
       transaction: (work) => retried(() => control.transaction().execute(work)),
     });
+    this.#queue = new Queue(this.#engine);
   }
 
   open(): Promise<void> {
@@ -113,6 +124,10 @@ export class PostgresDb implements Database {
     return this.#leases;
   }
 
+  queue(): Queue {
+    return this.#queue;
+  }
+
   async writeLogs(writes: readonly LogWrite[], { again = false } = {}): Promise<ReadonlySet<string>> {
     const append = { name: "append", text: this.#appendText, values: appendValues(writes) };
     const changes = writes.filter((write) => write.stateChange !== undefined);
@@ -135,7 +150,8 @@ export class PostgresDb implements Database {
 
   #makeEngine(db: Kysely<Tables>): Engine {
     const accept = acceptQuery(db);
-    const media = mediaQueries(db);
+    const enqueue = enqueueQuery(db);
+    const media = [0, 1].map((i) => prepare<MediaParameters>()((value) => storeMedia(db, value)[i]!));
     const names = new Map<string, string>();
     const config = <P, R>(query: PreparedQuery<P, R>, parameters: P) => {
       const name = names.get(query.sql) ?? `agentos_${names.size}`;
@@ -151,32 +167,24 @@ export class PostgresDb implements Database {
       now: sql<number>`CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)`,
       transaction: (work) => retried(() => db.transaction().execute(work)),
       all: (query, parameters) => this.#run(this.#pool, config(query, parameters)),
-      acceptRun: async (run) => {
-        const query = config(accept, acceptParameters(run));
-        if (run.media.length === 0)
-          return sessionStart(run, (await this.#run<ClaimedSession>(this.#pool, query))[0]);
+      write: (query, parameters) => this.#run(this.#pool, config(query, parameters)),
+      table: (name) => sql.id(this.#schema, name),
+      lockOf: (alias) => sql`FOR UPDATE OF ${sql.id(alias)} SKIP LOCKED`,
+      acceptRun: async (run, limits) => {
+        const query = config(run.background ? enqueue : accept, acceptParameters(run, limits));
+        const answer = async (rows: ClaimedSession[]): Promise<Acceptance> => {
+          const session = sessionStart(run, rows[0]);
+          return session ? { kind: "accepted", session, interrupted: [] } : refusal(db, run, limits);
+        };
+        if (run.media.length === 0) return answer(await this.#run<ClaimedSession>(this.#pool, query));
         return this.#transaction(this.#pool, async (client) => {
-          const session = sessionStart(
-            run,
-            (await client.query(query)).rows[0] as ClaimedSession | undefined,
-          );
+          const acceptance = await answer((await client.query<ClaimedSession>(query)).rows);
+          if (acceptance.kind !== "accepted") return acceptance;
           // In the order of their key: two runs that send the same files would else wait for each other.
-          const files = run.media.toSorted((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
-          for (const file of session ? files : []) {
-            const { sha256, bytes } = file;
-            await client.query(config(media.bytes, { sha256, size: bytes.length, bytes }));
-            await client.query(
-              config(media.use, {
-                media_id: file.mediaId,
-                run_id: run.runId,
-                session_id: run.sessionId,
-                sha256,
-                filename: file.filename,
-                mime_type: file.mimeType,
-              }),
-            );
+          for (const file of run.media.toSorted((a, b) => (a.sha256 < b.sha256 ? -1 : 1))) {
+            for (const one of media) await client.query(config(one, mediaParameters(run, file)));
           }
-          return session;
+          return acceptance;
         });
       },
     };

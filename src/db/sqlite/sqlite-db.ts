@@ -7,6 +7,7 @@ import { Leases } from "../leases.ts";
 import { migrate } from "../migrations/index.ts";
 import type { Principal } from "../principal.ts";
 import { endedByThese } from "../queries/ended.ts";
+import { Queue } from "../queue.ts";
 import type { LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
 import { type Store, storeFactory } from "../store.ts";
@@ -39,6 +40,7 @@ interface Open {
   writes: SqliteRunWrites;
   storeFor: (principal: Principal) => Store;
   leases: Leases;
+  queue: Queue;
   checkpointer: Checkpointer | undefined;
 }
 
@@ -115,6 +117,10 @@ export class SqliteDb implements Database {
     return this.#opened.leases;
   }
 
+  queue(): Queue {
+    return this.#opened.queue;
+  }
+
   async writeLogs(writes: readonly LogWrite[], { again = false } = {}): Promise<ReadonlySet<string>> {
     const { commit, db, writes: statements } = this.#opened;
     const lost = new Set<string>();
@@ -151,11 +157,14 @@ export class SqliteDb implements Database {
         // One transaction at a time: what it reads, nobody else changes.
         locked: (query) => query,
         lockedByNobody: (query) => query,
+        table: (name) => sql.table(name),
+        lockOf: () => sql``,
         now: sql<number>`CAST(unixepoch('subsec') * 1000 AS INTEGER)`,
         transaction: (work) => commit.alone(() => work(db)),
+        write: (query, parameters) => commit.run(() => connection.run(query, parameters), false),
         all: (query, parameters) => Promise.resolve(connection.run(query, parameters)),
         // A foreground run is promised to nobody before its first answer, and that waits for the disk.
-        acceptRun: (run) => commit.run(() => writes.accept(run), run.background),
+        acceptRun: (run, limits) => commit.run(() => writes.accept(run, limits), run.background),
       };
       const leases = new Leases(engine);
       // No other process can have the file open: whoever had runs under way in it is gone.
@@ -170,6 +179,7 @@ export class SqliteDb implements Database {
         writes,
         storeFor: storeFactory(engine, db),
         leases,
+        queue: new Queue(engine),
         checkpointer:
           path === inMemory
             ? undefined

@@ -1,17 +1,19 @@
-import { NotFoundError } from "../../errors.ts";
+import { ConflictError, NotFoundError, QueueFullError } from "../../errors.ts";
 import type { JsonValue } from "../../events/json.ts";
 import type { MediaReference, Message } from "../../events/messages.ts";
 import type { RunInput, RunStatus } from "../../events/run.ts";
 import type { Engine } from "../engine.ts";
+import { admitRun } from "../queries/admit.ts";
 import type { historyQuery } from "../queries/history.ts";
 import { runOf } from "../queries/rows.ts";
 import type {
+  Acceptance,
+  Admission,
   Attached,
   NewRun,
   RunFilter,
   RunPreview,
   SessionRuns,
-  SessionStart,
   StoredEvents,
   StoredRun,
 } from "../records.ts";
@@ -41,16 +43,36 @@ export class RunStore {
   /**
    * Accepts a run: makes its session or adopts it, and writes the run's row and files, all or nothing.
    *
+   * @returns how the run finds its session, or which run was accepted before under the same key
    * @throws {NotFoundError} when the session is another user's
+   * @throws {ConflictError} when the session is busy, and that was to be refused
+   * @throws {QueueFullError} when too many background runs wait
    */
-  async accept(run: NewRun): Promise<SessionStart> {
+  async accept(
+    run: NewRun,
+    admission: Admission,
+  ): Promise<Extract<Acceptance, { kind: "accepted" | "repeated" }>> {
     const { unrestricted, userId, sessionId } = this.#scope.principal;
     const own = unrestricted ? run : { ...run, userId };
     const barred =
       !unrestricted && (userId === undefined || (sessionId !== undefined && sessionId !== run.sessionId));
-    const session = barred ? undefined : await this.#engine.acceptRun(own);
-    if (!session) throw new NotFoundError(`Session ${run.sessionId} not found.`);
-    return session;
+    const acceptance: Acceptance = barred
+      ? { kind: "foreign" }
+      : admission.key || admission.ifBusy
+        ? await admitRun(this.#engine, own, admission)
+        : await this.#engine.acceptRun(own, admission.limits);
+    switch (acceptance.kind) {
+      case "foreign":
+        throw new NotFoundError(`Session ${run.sessionId} not found.`);
+      case "busy":
+        throw new ConflictError(
+          `Another run of the session ${run.sessionId} is under way, and on_busy is "reject". Wait for it, or send on_busy=enqueue.`,
+        );
+      case "full":
+        throw new QueueFullError(acceptance.of);
+      default:
+        return acceptance;
+    }
   }
 
   /**
