@@ -2,6 +2,7 @@ import type { Leases } from "./leases.ts";
 import type { Principal } from "./principal.ts";
 import type { Queue } from "./queue.ts";
 import type { LogWrite } from "./records.ts";
+import type { Signals } from "./signals.ts";
 import type { Store } from "./store.ts";
 
 /**
@@ -35,6 +36,9 @@ export interface Database {
 
   /** The runs that wait for a process. */
   queue(): Queue;
+
+  /** What the processes that share it tell each other. */
+  signals(): Signals;
 
   /**
    * Adds to the logs of runs and to their rows, all in one commit. Each write holds only while its `attempt` is the run's.

@@ -21,9 +21,15 @@ export interface Swept {
 /** Which processes are alive, and what becomes of the runs of those that are not. All times are the database's. */
 export class Leases {
   readonly #engine: Pick<Engine, "transaction" | "now" | "lockedByNobody">;
+  readonly #onAlive: ((processes: number) => void) | undefined;
 
-  constructor(engine: Pick<Engine, "transaction" | "now" | "lockedByNobody">) {
+  /** @param onAlive - told after each sign of life how many processes are alive, the one that gave it among them */
+  constructor(
+    engine: Pick<Engine, "transaction" | "now" | "lockedByNobody">,
+    onAlive?: (processes: number) => void,
+  ) {
     this.#engine = engine;
+    this.#onAlive = onAlive;
   }
 
   /**
@@ -33,7 +39,7 @@ export class Leases {
    */
   async beat(nodeId: string, forMilliseconds: number): Promise<void> {
     const { now } = this.#engine;
-    await this.#engine.transaction(async (db) => {
+    const alive = await this.#engine.transaction(async (db) => {
       await db
         .insertInto("nodes")
         .values((eb) => ({ node_id: nodeId, lease_until: eb(now, "+", forMilliseconds) }))
@@ -41,7 +47,13 @@ export class Leases {
           conflict.column("node_id").doUpdateSet((eb) => ({ lease_until: eb.ref("excluded.lease_until") })),
         )
         .execute();
+      return db
+        .selectFrom("nodes")
+        .select((eb) => eb.fn.countAll<number>().as("processes"))
+        .where("lease_until", ">=", now)
+        .executeTakeFirstOrThrow();
     });
+    this.#onAlive?.(alive.processes);
   }
 
   /** Says that a process has stopped, and has no runs any more. */

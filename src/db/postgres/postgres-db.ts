@@ -25,16 +25,23 @@ import { refusal } from "../queries/room.ts";
 import { Queue } from "../queue.ts";
 import type { Acceptance, LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
+import type { Signals } from "../signals.ts";
 import { type Store, storeFactory } from "../store.ts";
 import { appendText, appendValues } from "./append.ts";
 import { createPool } from "./pool.ts";
 import { acceptQuery, enqueueQuery, mergeState, type Queryable } from "./run-writes.ts";
 import { postgresSearch } from "./search.ts";
+import { PostgresSignals } from "./signals.ts";
 
 /** Where a PostgreSQL database is, and how much of it is used. */
 export interface PostgresDbOptions {
   /** `postgresql://user:password@host:port/database`. Default: the environment's `DATABASE_URL`. */
   url?: string;
+  /**
+   * Where signals between servers are listened to. It must lead to PostgreSQL itself: behind PgBouncer in transaction mode
+   * a connection cannot listen. Default: the environment's `AGENTOS_LISTEN_URL`, else `url`.
+   */
+  listenUrl?: string;
   /** The schema that holds the tables; made where it is missing. Default `agentos`. */
   schema?: string;
   /** Connections for requests; the log has one of its own. Default 10. */
@@ -65,6 +72,7 @@ export class PostgresDb implements Database {
   readonly #controlPool: pg.Pool;
   readonly #leases: Leases;
   readonly #queue: Queue;
+  readonly #signals: PostgresSignals;
   readonly #storeFor: (principal: Principal) => Store;
   readonly #appendText: string;
   #opening: Promise<void> | undefined;
@@ -90,18 +98,30 @@ export class PostgresDb implements Database {
     const control = new Kysely<Tables>({
       dialect: new PostgresDialect({ pool: telling(this.#controlPool) }),
     }).withSchema(this.#schema);
-    this.#leases = new Leases({
-      ...this.#engine,
-      transaction: (work) => retried(() => control.transaction().execute(work)),
+    this.#leases = new Leases(
+      { ...this.#engine, transaction: (work) => retried(() => control.transaction().execute(work)) },
+      (alive) => {
+        this.#signals.alone = alive <= 1;
+      },
+    );
+    const listenUrl = options.listenUrl ?? (process.env["AGENTOS_LISTEN_URL"] || url);
+    withoutPassword(listenUrl, "listenUrl");
+    this.#signals = new PostgresSignals({
+      pool: createPool(url, 1, onError, { name: "agentos notifier", queryTimeout: 5_000 }),
+      listenUrl,
+      schema: this.#schema,
     });
     this.#queue = new Queue(this.#engine);
   }
 
   open(): Promise<void> {
-    this.#opening ??= this.#prepare().catch((error: unknown) => {
-      this.#opening = undefined;
-      throw error;
-    });
+    this.#opening ??= this.#prepare().then(
+      () => this.#signals.open(),
+      (error: unknown) => {
+        this.#opening = undefined;
+        throw error;
+      },
+    );
     return this.#opening;
   }
 
@@ -110,9 +130,12 @@ export class PostgresDb implements Database {
   }
 
   close(): Promise<void> {
-    this.#closing ??= Promise.all([this.#pool.end(), this.#logPool.end(), this.#controlPool.end()]).then(
-      () => undefined,
-    );
+    this.#closing ??= Promise.all([
+      this.#pool.end(),
+      this.#logPool.end(),
+      this.#controlPool.end(),
+      this.#signals.close(),
+    ]).then(() => undefined);
     return this.#closing;
   }
 
@@ -126,6 +149,10 @@ export class PostgresDb implements Database {
 
   queue(): Queue {
     return this.#queue;
+  }
+
+  signals(): Signals {
+    return this.#signals;
   }
 
   async writeLogs(writes: readonly LogWrite[], { again = false } = {}): Promise<ReadonlySet<string>> {
@@ -296,7 +323,7 @@ function unavailable(error: unknown): unknown {
     : error;
 }
 
-function withoutPassword(url: string): string {
+function withoutPassword(url: string, option = "url"): string {
   try {
     const parsed = new URL(url);
     if (!/^postgres(?:ql)?:$/.test(parsed.protocol)) throw new Error("not a PostgreSQL URL");
@@ -306,7 +333,7 @@ function withoutPassword(url: string): string {
     return parsed.toString();
   } catch (error) {
     throw new ConfigurationError(
-      "PostgresDb: url must look like postgresql://user:password@host:5432/database (setting DATABASE_URL).",
+      `PostgresDb: ${option} must look like postgresql://user:password@host:5432/database (setting ${option === "url" ? "DATABASE_URL" : "AGENTOS_LISTEN_URL"}).`,
       { cause: error },
     );
   }

@@ -10,6 +10,7 @@ import { endedByThese } from "../queries/ended.ts";
 import { Queue } from "../queue.ts";
 import type { LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
+import { LocalSignals, type Signals } from "../signals.ts";
 import { type Store, storeFactory } from "../store.ts";
 import { inMemory, SqliteConnection } from "./connection.ts";
 import { GroupCommit } from "./group-commit.ts";
@@ -54,6 +55,7 @@ export class SqliteDb implements Database {
   readonly id: string;
   readonly engine = "sqlite";
   readonly location: string;
+  readonly #signals = new LocalSignals();
   #opening: Promise<Open> | undefined;
   #open: Open | undefined;
   #closing: Promise<void> | undefined;
@@ -119,6 +121,10 @@ export class SqliteDb implements Database {
 
   queue(): Queue {
     return this.#opened.queue;
+  }
+
+  signals(): Signals {
+    return this.#signals;
   }
 
   async writeLogs(writes: readonly LogWrite[], { again = false } = {}): Promise<ReadonlySet<string>> {
