@@ -215,6 +215,23 @@ export class RunLostError extends RunFailedError {
   }
 }
 
+/** What a reader has yet to read of a run's log is not there any more. */
+export class LogGoneError extends AgentOSError {
+  readonly code = "log_gone";
+  readonly status = 410;
+  readonly runId: string;
+
+  /** @param why - `deleted`: the run itself; `swept`: its events, because they were old */
+  constructor(runId: string, why: "deleted" | "swept") {
+    super(
+      why === "deleted"
+        ? `The run ${runId} was deleted: there is nothing to follow any more.`
+        : `The events of the run ${runId} are no longer kept. What came of it is in the run itself: read that.`,
+    );
+    this.runId = runId;
+  }
+}
+
 /** The run was cancelled on purpose. It is the reason of the abort signal that tools get. */
 export class RunCancelledError extends RunFailedError {
   readonly code = "run_cancelled";

@@ -178,6 +178,17 @@ export interface StoredRun {
   order: number;
 }
 
+/** How a run and its stored log stand. */
+export interface LogStanding {
+  status: RunStatus;
+  /** The `code` of the error that ended it. */
+  errorType?: string;
+  /** Index of the first event that is kept; undefined where none is. */
+  firstIndex: number | undefined;
+  /** Index of the last event, kept or not; -1 before the first. */
+  lastIndex: number;
+}
+
 /** A stretch of a run's log. */
 export interface StoredEvents {
   firstIndex: number;

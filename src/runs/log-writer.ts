@@ -104,8 +104,13 @@ export class LogWriter {
         batch.map(({ write }) => write),
         again,
       );
-      for (const { writer } of batch) {
-        writer.settle(lost.has(writer.runId) ? new RunLostError(writer.runId) : undefined);
+      for (const { writer, write } of batch) {
+        const isLost = lost.has(writer.runId);
+        const index = write.firstIndex + write.events.length - 1;
+        if (!isLost && write.events.length > 0) {
+          this.#db.signals().publish({ kind: "log", runId: writer.runId, index });
+        }
+        writer.settle(isLost ? new RunLostError(writer.runId) : undefined);
       }
     } catch (error) {
       const failure = error instanceof Error ? error : new Error(String(error));

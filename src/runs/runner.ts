@@ -4,18 +4,19 @@ import type { Runner, RunRequest } from "../agent/runner.ts";
 import type { Database } from "../db/database.ts";
 import { openPrincipal, type Principal } from "../db/principal.ts";
 import type { ClaimedRun } from "../db/queue.ts";
-import type { Admission, IdempotencyKey, QueueLimits, SessionStart } from "../db/records.ts";
+import type { Admission, IdempotencyKey, LogStanding, QueueLimits, SessionStart } from "../db/records.ts";
 import type { Store } from "../db/store.ts";
 import { RunCancelledError, RunLostError, ServerStoppedError, UnavailableError } from "../errors.ts";
 import { newId } from "../events/ids.ts";
 import { AfterRun } from "./after-run.ts";
 import { Execution } from "./execution.ts";
-import { replay } from "./follow.ts";
 import { LiveRun } from "./live-run.ts";
+import { LogWatch } from "./log-watch.ts";
 import { defaultLogWriterOptions, LogWriter, type LogWriterOptions } from "./log-writer.ts";
 import { mediaOf } from "./media.ts";
 import { defaultLeaseOptions, type LeaseOptions, NodeLease } from "./node-lease.ts";
 import { QueueWorker } from "./queue-worker.ts";
+import type { LogEntry } from "./run-log.ts";
 import { requestOf, storedRequest } from "./stored-request.ts";
 import { Turns } from "./turns.ts";
 
@@ -58,6 +59,7 @@ export class DurableRunner implements Runner {
   readonly #agents: ReadonlyMap<string, AgentDefinition> | undefined;
   readonly #writer: LogWriter;
   readonly #lease: NodeLease;
+  readonly #watch: LogWatch;
   readonly #live = new Map<string, LiveRun>();
   readonly #turns = new Turns();
   readonly #limits: QueueLimits;
@@ -87,7 +89,14 @@ export class DurableRunner implements Runner {
       },
       onRequeued: () => this.#worker.wake(),
     });
-    this.#writer = new LogWriter(options.db, { ...defaultLogWriterOptions, ...options.logWriter });
+    const logWriter = { ...defaultLogWriterOptions, ...options.logWriter };
+    this.#writer = new LogWriter(options.db, logWriter);
+    this.#watch = new LogWatch({
+      db: options.db,
+      logger: options.logger,
+      live: (runId) => this.#live.get(runId),
+      storedWithin: logWriter.interval,
+    });
     const queue = { ...defaultQueueOptions, ...options.queue };
     this.#limits = queue;
     this.#worker = new QueueWorker({
@@ -108,6 +117,7 @@ export class DurableRunner implements Runner {
   /** Opens the database, takes the lease of this process, and begins to work off the queue. */
   async open(): Promise<void> {
     await this.#db.open();
+    this.#watch.open();
     await this.#lease.hold();
     if (this.#agents && !this.#draining) this.#worker.start();
   }
@@ -226,13 +236,38 @@ export class DurableRunner implements Runner {
     return [...this.#live.values()];
   }
 
-  follow(store: Store, runId: string, after: number, _signal?: AbortSignal) {
-    return this.#live.get(runId)?.follow(after) ?? replay(store, runId, after);
-  }
-
   /** A run that is under way here. */
   live(runId: string): LiveRun | undefined {
     return this.#live.get(runId);
+  }
+
+  /**
+   * How a run and its log stand, wherever it is under way.
+   *
+   * @param after - index of the last event that a reader has: where another node streams the run, what it sent may not be
+   *   stored yet, and is waited for
+   * @throws {LogGoneError} when there is no such run
+   */
+  standing(runId: string, after = -1): Promise<LogStanding> {
+    return this.#watch.standing(runId, after);
+  }
+
+  /**
+   * Follows a run's log wherever it is: under way here or on another node, waiting, or over. Gives what is there, then
+   * what comes, each event once and in order, and ends after the last event of a run that ended or paused.
+   *
+   * @param store - of whoever reads
+   * @param after - index of the last event that the reader has; -1 for none
+   * @param signal - ends it while it waits
+   * @throws {LogGoneError} when the run or what follows of its log was deleted
+   */
+  follow(
+    store: Store,
+    runId: string,
+    after: number,
+    signal?: AbortSignal,
+  ): AsyncGenerator<readonly LogEntry[], void, void> {
+    return this.#watch.follow(store, runId, after, signal);
   }
 
   /**
@@ -268,6 +303,7 @@ export class DurableRunner implements Runner {
     }
     clearTimeout(timer);
     await this.#afterRun.settled(limit - (performance.now() - since));
+    this.#watch.close();
     await this.#lease.release();
   }
 

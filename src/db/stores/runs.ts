@@ -10,6 +10,7 @@ import type {
   Acceptance,
   Admission,
   Attached,
+  LogStanding,
   NewRun,
   RunFilter,
   RunPreview,
@@ -179,6 +180,23 @@ export class RunStore {
       .where("run_events.run_id", "=", runId)
       .where((eb) => this.#scope.runs(eb))
       .where("last_index", ">", after)
+      // Where to begin in the index: else each page would read past all that the reader has.
+      .where((eb) =>
+        eb(
+          "first_index",
+          ">=",
+          eb.fn.coalesce(
+            eb
+              .selectFrom("run_events as before")
+              .select("before.first_index")
+              .where("before.run_id", "=", runId)
+              .where("before.first_index", "<=", after + 1)
+              .orderBy("before.first_index", "desc")
+              .limit(1),
+            eb.lit(0),
+          ),
+        ),
+      )
       .orderBy("first_index")
       .limit(eventRows)
       .execute();
@@ -189,6 +207,35 @@ export class RunStore {
         json: JSON.stringify(one),
       })),
     }));
+  }
+
+  /** How runs and their stored logs stand. One that the principal does not see, or that is gone, has none. */
+  async standings(runIds: readonly string[]): Promise<Map<string, LogStanding>> {
+    const standings = new Map<string, LogStanding>();
+    for (let i = 0; i < runIds.length; i += runsAtOnce) {
+      const rows = await this.#engine.db
+        .selectFrom("runs")
+        .select(["runs.run_id", "status", "error", "checkpoint_index"])
+        .select((eb) => {
+          const log = eb.selectFrom("run_events").whereRef("run_events.run_id", "=", "runs.run_id").limit(1);
+          return [
+            log.select("first_index").orderBy("first_index").as("first_stored"),
+            log.select("last_index").orderBy("first_index", "desc").as("last_stored"),
+          ];
+        })
+        .where("runs.run_id", "in", runIds.slice(i, i + runsAtOnce))
+        .where((eb) => this.#scope.runs(eb))
+        .execute();
+      for (const row of rows) {
+        standings.set(row.run_id, {
+          status: row.status as RunStatus,
+          ...(row.error !== null && { errorType: row.error }),
+          firstIndex: row.first_stored ?? undefined,
+          lastIndex: Math.max(row.checkpoint_index, row.last_stored ?? -1),
+        });
+      }
+    }
+    return standings;
   }
 
   async #messagesOf(runIds: readonly string[]): Promise<Map<string, Message[]>> {
