@@ -1,5 +1,4 @@
 import { readUntil } from "./read-events.ts";
-import { type ServerProcess, startServerProcess } from "./server-process.ts";
 
 /** A frame of a stream that was taken up again: an event of the run has an `id`, a control frame has none. */
 export interface ResumedFrame {
@@ -29,17 +28,6 @@ export function upTo(from: number, to: number): number[] {
   return Array.from({ length: to - from + 1 }, (_, i) => from + i);
 }
 
-/** Servers that share a database. */
-export async function startNodes(
-  count: number,
-  environment: Record<string, string>,
-): Promise<ServerProcess[]> {
-  const nodes: ServerProcess[] = [];
-  // One after another: the first makes the tables.
-  for (let i = 0; i < count; i++) nodes.push(await startServerProcess(environment));
-  return nodes;
-}
-
 /** A stream that a reader has begun to read. */
 export interface Begun {
   runId: string;
@@ -67,8 +55,8 @@ export async function beginRun(
   return { runId: /"run_id":"([^"]+)"/.exec(text)![1]!, reader, text, rest: () => restOf(reader, text) };
 }
 
-/** Reads a stream to its end. */
-async function restOf(reader: ReadableStreamDefaultReader<Uint8Array>, before: string): Promise<string> {
+/** Reads a stream to its end, and gives what was read before and what came. */
+export async function restOf(reader: ReadableStreamDefaultReader<Uint8Array>, before = ""): Promise<string> {
   const decoder = new TextDecoder();
   let text = before;
   for (;;) {
