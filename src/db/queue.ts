@@ -77,16 +77,19 @@ export class Queue {
   /**
    * Cancels a run. One that waits or is paused ends at once; one that is under way is marked, for its process to end it.
    *
-   * @returns how the run stands then; undefined where there is none
+   * @returns how the run stands then, and the index of the event that ended it, where it was this that did; undefined where
+   *   there is no such run
    */
-  async cancel(runId: string, reason: RunCancelledError): Promise<RunStatus | undefined> {
+  async cancel(
+    runId: string,
+    reason: RunCancelledError,
+  ): Promise<{ status: RunStatus; endedAt?: number } | undefined> {
     return this.#engine.transaction(async (db) => {
       const row = await this.#engine
         .locked(db.selectFrom("runs").selectAll("runs").where("run_id", "=", runId))
         .executeTakeFirst();
       if (row?.status === "pending" || row?.status === "paused") {
-        await endStored(db, row, reason);
-        return "cancelled";
+        return { status: "cancelled", endedAt: await endStored(db, row, reason) };
       }
       if (row?.status === "running" && row.cancel_requested_at === null) {
         await db
@@ -95,7 +98,7 @@ export class Queue {
           .where("run_id", "=", runId)
           .execute();
       }
-      return row?.status as RunStatus | undefined;
+      return row && { status: row.status as RunStatus };
     });
   }
 

@@ -10,13 +10,14 @@ import type { Tables } from "./schema.ts";
  * Ends a run that no process is at: its row becomes the fold of what is stored of its log and of the event that ends it.
  * Stands inside a transaction that holds the row.
  *
+ * @returns the index of that event
  * @param reason - a run that was cancelled on purpose ends as `cancelled`, for any other reason as `error`
  */
 export async function endStored(
   db: Kysely<Tables>,
   row: Selectable<Tables["runs"]>,
   reason: AgentOSError,
-): Promise<void> {
+): Promise<number> {
   const stretches = await db
     .selectFrom("run_events")
     .select(["first_index", "events"])
@@ -59,4 +60,5 @@ export async function endStored(
       events: JSON.stringify([{ created_at: Math.floor(at / 1000), ...end }]),
     })
     .execute();
+  return index;
 }

@@ -43,9 +43,9 @@ export class QueueWorker {
     clearInterval(this.#timer);
   }
 
-  /** Background runs that are under way here. */
-  get running(): number {
-    return this.#running;
+  /** Whether it has no room for another run. */
+  get isFull(): boolean {
+    return this.#running >= this.#parts.concurrency;
   }
 
   /** Says that there may be something to do. */

@@ -68,6 +68,7 @@ export class DurableRunner implements Runner {
   readonly #execution: Execution;
   /** Sessions whose background runs may wait for one of their others to end. */
   readonly #queued = new Set<string>();
+  #unsubscribe: (() => void) | undefined;
   /** Runs that are being accepted. */
   #accepting = 0;
   #draining = false;
@@ -119,6 +120,13 @@ export class DurableRunner implements Runner {
     await this.#db.open();
     this.#watch.open();
     await this.#lease.hold();
+    this.#unsubscribe ??= this.#db.signals().subscribe({
+      signal: (signal) => {
+        if (signal.kind === "cancel") this.#live.get(signal.runId)?.abort(cancelled());
+        if (signal.kind === "queue") this.#worker.wake();
+      },
+      resync: () => this.#worker.wake(),
+    });
     if (this.#agents && !this.#draining) this.#worker.start();
   }
 
@@ -200,10 +208,10 @@ export class DurableRunner implements Runner {
       admission,
     );
     if (acceptance.kind === "repeated") return acceptance;
-    for (const other of acceptance.interrupted)
-      this.#stop(other, "Another run of the session took its place.");
+    for (const other of acceptance.interrupted) this.#interrupt(other);
     if (background) {
       this.#queued.add(sessionId);
+      if (this.#worker.isFull) this.#db.signals().publish({ kind: "queue" });
       this.#worker.wake();
       return { kind: "queued", runId, sessionId };
     }
@@ -275,11 +283,17 @@ export class DurableRunner implements Runner {
    * paused; one that is under way elsewhere is told to stop. One that has ended stays as it is.
    */
   async cancel(runId: string): Promise<void> {
-    const reason = new RunCancelledError("The run was cancelled.");
     const run = this.#live.get(runId);
-    run?.abort(reason);
-    // What waits here is under way here too: its end is written by the one who waits.
-    if (!run || run.identity.background) await this.#db.queue().cancel(runId, reason);
+    run?.abort(cancelled());
+    // Of a foreground run here, its own end is all that has to be written, also where it waits still.
+    if (!run || run.identity.background) {
+      const found = await this.#db.queue().cancel(runId, cancelled());
+      if (found?.endedAt !== undefined) {
+        this.#db.signals().publish({ kind: "log", runId, index: found.endedAt });
+      } else if (found?.status === "running" && !run) {
+        this.#db.signals().publish({ kind: "cancel", runId });
+      }
+    }
     // That its end could not be stored is told to its readers and to the log.
     await run?.ended().catch(() => undefined);
   }
@@ -328,17 +342,19 @@ export class DurableRunner implements Runner {
   async #wait(run: LiveRun, request: RunRequest, session: SessionStart, store: Store): Promise<void> {
     const onAbort = () => run.abort(new RunCancelledError("The caller aborted the run."));
     request.signal?.addEventListener("abort", onAbort, { once: true });
+    const turn = this.#turns.join(run.sessionId);
     try {
       while (true) {
-        const turn = await this.#db.queue().begin(run.runId, run.signal.aborted);
-        if (turn === "gone") return run.endedElsewhere(await store.runs.get({ runId: run.runId }));
-        if (turn === "begins") break;
-        await this.#turns.next(run.sessionId, run.signal);
+        const now = await this.#db.queue().begin(run.runId, run.signal.aborted);
+        if (now === "gone") return run.endedElsewhere(await store.runs.get({ runId: run.runId }));
+        if (now === "begins") break;
+        await turn.next(run.signal);
       }
     } catch (error) {
       this.#logger.error({ err: error, run_id: run.runId }, "a waiting run could not begin");
       run.abort(error as Error);
     } finally {
+      turn.leave();
       request.signal?.removeEventListener("abort", onAbort);
     }
     await this.#see(run, request, session, store);
@@ -369,8 +385,14 @@ export class DurableRunner implements Runner {
     await this.#keep(run, this.#see(run, request, session, store));
   }
 
-  /** Tells a run to stop, here or wherever it is. */
-  #stop(runId: string, reason: string): void {
-    this.#live.get(runId)?.abort(new RunCancelledError(reason));
+  /** Tells a run to stop that another run of its session is to take the place of. It is marked already. */
+  #interrupt(runId: string): void {
+    const run = this.#live.get(runId);
+    if (run) run.abort(new RunCancelledError("Another run of the session took its place."));
+    else this.#db.signals().publish({ kind: "cancel", runId });
   }
+}
+
+function cancelled(): RunCancelledError {
+  return new RunCancelledError("The run was cancelled.");
 }
