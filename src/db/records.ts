@@ -130,6 +130,10 @@ export interface RunText {
 export interface RunSnapshot {
   fold: FoldedRun;
   ended: boolean;
+  /** JSON of what the run needs beside its row and messages to go on from here; absent where nobody can take it up. */
+  checkpoint?: string;
+  /** Names the pause that begins here. */
+  pauseId?: string;
   /** Unix time in milliseconds. */
   at: number;
 }

@@ -1,14 +1,17 @@
 import type { Logger } from "pino";
-import { type LoopResult, runLoop } from "../agent/loop.ts";
+import { type LoopPause, type LoopResult, runLoop } from "../agent/loop.ts";
 import type { LoopContext } from "../agent/loop-context.ts";
 import type { RunRequest } from "../agent/runner.ts";
 import type { SessionStart } from "../db/records.ts";
 import { stateChange } from "../db/session-state.ts";
 import type { Store } from "../db/store.ts";
 import { AgentOSError, RunCancelledError, RunTimeoutError } from "../errors.ts";
+import { newId } from "../events/ids.ts";
 import type { JsonObject } from "../events/json.ts";
-import type { TerminalEventBody } from "../events/run-events.ts";
+import type { RunPaused, TerminalEventBody } from "../events/run-events.ts";
+import type { ToolExecution } from "../events/tool-execution.ts";
 import type { AfterRun } from "./after-run.ts";
+import { keptOf, type RunCheckpoint } from "./checkpoint.ts";
 import type { LiveRun } from "./live-run.ts";
 import { prepare, stateOf } from "./prepare.ts";
 import { rememberRun } from "./remember.ts";
@@ -24,21 +27,36 @@ export class Execution {
     this.#afterRun = afterRun;
   }
 
-  /** Sees a run from its start to its end. Never rejects: a run's failure is its own business. */
-  async see(run: LiveRun, request: RunRequest, session: SessionStart, store: Store): Promise<void> {
+  /**
+   * Sees a run to its end, or to where it waits for people. Never rejects: a run's failure is its own business.
+   *
+   * @param checkpoint - where it goes on from, for one that was taken up again
+   */
+  async see(
+    run: LiveRun,
+    request: RunRequest,
+    session: SessionStart,
+    store: Store,
+    checkpoint?: RunCheckpoint,
+  ): Promise<void> {
     const { agent } = request;
     const release = limits(run, request);
-    const state = stateOf(request, session);
-    let end: TerminalEventBody;
+    const state = checkpoint?.session_state ?? stateOf(request, session);
+    run.kept = keptOf(request, session, state, checkpoint);
+    let end: TerminalEventBody | RunPaused;
     try {
-      const result = await this.#drive(run, await prepare(run, request, session, state, store));
-      end = { event: "RunCompleted", ...result, ...tail(run, state) };
+      const result = await this.#drive(run, await prepare(run, request, session, state, store, checkpoint));
+      end =
+        "waiting" in result
+          ? pausedFor(result.waiting, run, state)
+          : { event: "RunCompleted", ...result, ...tail(run, state) };
     } catch (error) {
       end = this.#failed(run, error, isJson(state) ? state : session.state);
     }
     release();
     try {
-      await run.end(end, stateChange(session.state, end.session_state));
+      if (end.event === "RunPaused") await run.pause(end);
+      else await run.end(end, stateChange(session.state, end.session_state));
       this.#logger.info(
         {
           run_id: run.runId,
@@ -47,7 +65,7 @@ export class Execution {
           status: run.fold.status,
           ...run.timing(),
         },
-        "run ended",
+        end.event === "RunPaused" ? "run paused" : "run ended",
       );
       if (end.event === "RunCompleted") {
         const ended = run.toRun();
@@ -60,7 +78,7 @@ export class Execution {
   }
 
   /** Pulls the agent loop to its end. A loop that does not listen to the abort signal is left behind. */
-  async #drive(run: LiveRun, context: LoopContext): Promise<LoopResult> {
+  async #drive(run: LiveRun, context: LoopContext): Promise<LoopResult | LoopPause> {
     const loop = runLoop(context);
     let giveUp: (reason: unknown) => void = () => undefined;
     const onAbort = () => giveUp(run.signal.reason);
@@ -77,7 +95,9 @@ export class Execution {
         if (done) return value;
         if (!("event" in value)) for (const event of value) run.append(event);
         else if (value.event === "Checkpoint") run.checkpoint();
-        else run.append(value);
+        else if (value.event !== "Barrier") run.append(value);
+        // Before tools begin: where another process may take the run up, it must know what was begun.
+        else if (run.storedFirst) await run.flush();
         if (run.full) await run.flush();
       }
     } finally {
@@ -128,13 +148,28 @@ export class Execution {
 
 /** Lets the run's time limit and its caller's signal end it. Returns what lets go of both. */
 function limits(run: LiveRun, { agent, signal }: RunRequest): () => void {
-  const timer = setTimeout(() => run.abort(new RunTimeoutError(agent.timeLimit)), agent.timeLimit * 1000);
+  const timer = setTimeout(
+    () => run.abort(new RunTimeoutError(agent.timeLimit)),
+    agent.timeLimit * 1000 - run.activeFor,
+  );
   const onAbort = () => run.abort(new RunCancelledError("The caller aborted the run."));
   if (signal?.aborted) onAbort();
   signal?.addEventListener("abort", onAbort, { once: true });
   return () => {
     clearTimeout(timer);
     signal?.removeEventListener("abort", onAbort);
+  };
+}
+
+/** What asks people for the calls that wait. */
+function pausedFor(waiting: readonly ToolExecution[], run: LiveRun, state: JsonObject): RunPaused {
+  const created_at = new Date().toISOString();
+  return {
+    event: "RunPaused",
+    content: String(run.fold.content),
+    tools: [...waiting],
+    requirements: waiting.map((tool) => ({ id: newId(), created_at, tool_execution: tool })),
+    ...tail(run, state),
   };
 }
 

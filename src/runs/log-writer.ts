@@ -48,7 +48,7 @@ export class LogWriter {
 
   /** The writer of one run. */
   open(
-    { background, ...run }: Pick<LogWrite, "runId" | "sessionId" | "attempt"> & { background: boolean },
+    { background, ...run }: WrittenRun & { background: boolean },
     hooks: Pick<RunWriterHooks, "onStored" | "onFailed">,
   ): RunWriter {
     const interval = background ? this.#options.backgroundInterval : this.#options.interval;
@@ -136,6 +136,9 @@ export class LogWriter {
   }
 }
 
+/** Which run a writer writes, and the places of its next event and message: a run may be taken up again. */
+type WrittenRun = Pick<LogWrite, "runId" | "sessionId" | "attempt" | "firstIndex" | "firstPosition">;
+
 interface Waiter {
   resolve: () => void;
   reject: (error: Error) => void;
@@ -151,13 +154,13 @@ interface RunWriterHooks {
 
 /** What one run has yet to write. At most one write of a run is on its way, so that its log has no gap. */
 export class RunWriter {
-  readonly #run: Pick<LogWrite, "runId" | "sessionId" | "attempt">;
+  readonly #run: WrittenRun;
   readonly #hooks: RunWriterHooks;
   #events: string[] = [];
   #bytes = 0;
-  #firstIndex = 0;
+  #firstIndex: number;
   #messages: Message[] = [];
-  #firstPosition = 0;
+  #firstPosition: number;
   #row: RunSnapshot | undefined;
   #end: { stateChange?: StateChange; text?: RunText } = {};
   #waiters: Waiter[] = [];
@@ -165,8 +168,10 @@ export class RunWriter {
   #again: "no" | "later" | "urgent" = "no";
   #failure: Error | undefined;
 
-  constructor(run: Pick<LogWrite, "runId" | "sessionId" | "attempt">, hooks: RunWriterHooks) {
+  constructor(run: WrittenRun, hooks: RunWriterHooks) {
     this.#run = run;
+    this.#firstIndex = run.firstIndex;
+    this.#firstPosition = run.firstPosition;
     this.#hooks = hooks;
   }
 

@@ -38,11 +38,19 @@ export class RunLog {
   #waiting: (() => void)[] = [];
   #wakeScheduled = false;
 
-  /** @param options - `storedFirst`: readers get an event once it is stored, and not before */
-  constructor(envelope: RunEnvelope, options: { storedFirst: boolean }) {
+  /**
+   * @param options - `storedFirst`: readers get an event once it is stored, and not before; `firstIndex`: where it goes on,
+   *   for a run that was taken up again: what is before is in the database
+   */
+  constructor(
+    envelope: RunEnvelope,
+    { storedFirst, firstIndex = 0 }: { storedFirst: boolean; firstIndex?: number },
+  ) {
     this.envelope = envelope;
+    this.#tailStart = firstIndex;
+    this.#storedIndex = firstIndex - 1;
     this.toWire = wireOf(envelope);
-    this.#storedFirst = options.storedFirst;
+    this.#storedFirst = storedFirst;
   }
 
   /** Index of the next event. */

@@ -132,7 +132,7 @@ export class SqliteDb implements Database {
     const lost = new Set<string>();
     await Promise.all(
       writes.map(async (write) => {
-        const kept = await commit.run(() => statements.append(write), write.row?.ended === true);
+        const kept = await commit.run(() => statements.append(write), isPromise(write));
         if (!kept) lost.add(write.runId);
       }),
     );
@@ -200,4 +200,9 @@ export class SqliteDb implements Database {
       throw error;
     }
   }
+}
+
+/** Whether somebody is told of the write once it is done: then it waits for the disk. */
+function isPromise({ row }: LogWrite): boolean {
+  return row?.ended === true || row?.pauseId !== undefined;
 }

@@ -1,6 +1,6 @@
 import { ConflictError, NotFoundError, QueueFullError } from "../../errors.ts";
 import type { JsonValue } from "../../events/json.ts";
-import type { MediaReference, Message } from "../../events/messages.ts";
+import { type Message, mediaIn } from "../../events/messages.ts";
 import type { RunInput, RunStatus } from "../../events/run.ts";
 import type { Engine } from "../engine.ts";
 import { admitRun } from "../queries/admit.ts";
@@ -79,27 +79,29 @@ export class RunStore {
   /**
    * The messages of the last completed runs of an agent in a session, oldest first, without system prompts.
    *
-   * @param filter - `after`: only runs whose `order` is greater
+   * @param filter - `after`: only runs whose `order` is greater; `before`: only those whose is less
    */
   async history(filter: {
     sessionId: string;
     agentId: string;
     runs: number;
     after: number;
+    before?: number;
   }): Promise<Attached[]> {
     if (!(await this.#ownsSession(filter.sessionId))) return [];
-    const rows = await this.#engine.all(this.#history, filter);
-    const said = rows.map(({ message, run_id, order }) => ({
-      runId: run_id,
-      order,
-      message: JSON.parse(message) as Message,
-    }));
-    const media = await this.#media.many(
-      said.flatMap(({ message }) => referencesOf(message).map(({ id }) => id)),
-    );
+    const rows = await this.#engine.all(this.#history, { before: Number.MAX_SAFE_INTEGER, ...filter });
+    const said = rows
+      .map(({ message, run_id, order }) => ({
+        runId: run_id,
+        order,
+        message: JSON.parse(message) as Message,
+      }))
+      // What a run took along of an earlier one, which is told by that one.
+      .filter(({ message }) => !message.from_history);
+    const media = await this.#media.many(said.flatMap(({ message }) => mediaIn(message).map(({ id }) => id)));
     return said.map((one) => ({
       ...one,
-      media: referencesOf(one.message).flatMap(({ id }) => media.get(id) ?? []),
+      media: mediaIn(one.message).flatMap(({ id }) => media.get(id) ?? []),
     }));
   }
 
@@ -268,8 +270,4 @@ export class RunStore {
       .executeTakeFirst();
     return session !== undefined;
   }
-}
-
-function referencesOf(message: Message): MediaReference[] {
-  return [...(message.images ?? []), ...(message.audio ?? []), ...(message.files ?? [])];
 }
