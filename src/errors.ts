@@ -196,6 +196,20 @@ export class ServerStoppedError extends RunFailedError {
   }
 }
 
+/** The run cannot be done as it was asked for, and that is nobody's bad luck. */
+export class RunFaultError extends RunFailedError {
+  readonly code = "run_fault";
+}
+
+/** This process gives a run back, for another one to go on with. */
+export class RunReleasedError extends RunFailedError {
+  readonly code = "run_released";
+  override readonly status = 503;
+  constructor() {
+    super("This server stops; another one goes on with the run. Resume its stream.");
+  }
+}
+
 /** The run's server was lost again and again while it was at this run. */
 export class CrashedTooOftenError extends RunFailedError {
   readonly code = "crashed_too_often";

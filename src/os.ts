@@ -51,6 +51,8 @@ export interface AgentOSOptions {
    * one session. Default 32, 10,000, 1,000 and 100.
    */
   queue?: Partial<QueueOptions>;
+  /** Seconds for which the log of a run is kept after its end, for streams to be resumed from. Default a day. */
+  logRetention?: number;
   /** Least level that is logged. Default: the setting `LOG_LEVEL`, else `info`. */
   logLevel?: (typeof logLevels)[number];
   /** Takes the place of the server's own logger. */
@@ -100,6 +102,7 @@ const wanted = {
   log: numbers<LogWriterOptions>(["interval", "backgroundInterval", "batchBytes", "bufferBytes", "retryFor"]),
   lease: numbers<LeaseOptions>(["lease", "beat", "sweep"]),
   queue: numbers<QueueOptions>(["concurrency", "total", "user", "session"]),
+  logRetention: notNegative,
   logLevel: {
     fits: (value) => logLevels.includes(value as never),
     words: `one of ${logLevels.join(", ")}`,
@@ -148,6 +151,7 @@ export class AgentOS {
       logger,
       agents,
       ...(options.queue && { queue: options.queue }),
+      ...(options.logRetention !== undefined && { logRetention: options.logRetention * 1000 }),
       ...(options.log && { logWriter: options.log }),
       ...(options.lease && { lease: options.lease }),
     });

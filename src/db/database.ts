@@ -1,3 +1,4 @@
+import type { Housekeeping } from "./housekeeping.ts";
 import type { Leases } from "./leases.ts";
 import type { Principal } from "./principal.ts";
 import type { Queue } from "./queue.ts";
@@ -33,6 +34,9 @@ export interface Database {
 
   /** Which processes are alive, and what becomes of the runs of the others. */
   leases(): Leases;
+
+  /** Deletes what is kept for a time only. */
+  housekeeping(): Housekeeping;
 
   /** The runs that wait for a process. */
   queue(): Queue;

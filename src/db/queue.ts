@@ -1,5 +1,5 @@
 import { type RawBuilder, type Selectable, sql } from "kysely";
-import type { RunCancelledError } from "../errors.ts";
+import type { AgentOSError, RunCancelledError } from "../errors.ts";
 import type { RunStatus } from "../events/run.ts";
 import type { Engine } from "./engine.ts";
 import { type PreparedQuery, prepareSql } from "./prepared.ts";
@@ -115,11 +115,24 @@ export class Queue {
     });
   }
 
-  /** The background runs that the database holds for a process's. */
-  async heldBy(nodeId: string): Promise<{ runId: string; attempt: number; cancelRequested: boolean }[]> {
+  /** Ends a run that this process holds and cannot go on with. */
+  async end(runId: string, attempt: number, reason: AgentOSError): Promise<void> {
+    await this.#engine.transaction(async (db) => {
+      const row = await this.#engine
+        .locked(db.selectFrom("runs").selectAll("runs").where("run_id", "=", runId))
+        .executeTakeFirst();
+      if (row?.attempt !== attempt || (row.status !== "running" && row.status !== "pending")) return;
+      await endStored(db, row, reason);
+    });
+  }
+
+  /** The runs that the database holds for a process's. */
+  async heldBy(
+    nodeId: string,
+  ): Promise<{ runId: string; attempt: number; background: boolean; cancelRequested: boolean }[]> {
     const rows = await this.#engine.db
       .selectFrom("runs")
-      .select(["run_id", "attempt", "cancel_requested_at"])
+      .select(["run_id", "attempt", "background", "cancel_requested_at"])
       .where("node_id", "=", nodeId)
       .where("status", "in", ["pending", "running"])
       .where("node_id", "is not", null)
@@ -127,6 +140,7 @@ export class Queue {
     return rows.map((row) => ({
       runId: row.run_id,
       attempt: row.attempt,
+      background: row.background === 1,
       cancelRequested: row.cancel_requested_at !== null,
     }));
   }

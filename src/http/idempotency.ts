@@ -3,11 +3,9 @@ import type { Context } from "hono";
 import type { IdempotencyKey } from "../db/records.ts";
 import { InvalidRequestError } from "../errors.ts";
 import { isJsonObject } from "../events/json.ts";
+import { idempotencyKeptFor } from "../runs/housekeeping.ts";
 import type { ParsedBody } from "./body.ts";
 import { typedBody } from "./run-fields.ts";
-
-/** How long a key is kept: a day, in milliseconds. */
-const keptFor = 24 * 60 * 60 * 1000;
 
 /** Visible ASCII, as header values can carry everywhere. */
 const wellFormed = /^[\x21-\x7e]{1,255}$/;
@@ -28,7 +26,7 @@ export function idempotencyKey(c: Context, agentId: string, body: ParsedBody): I
       { input: key.slice(0, 300) },
     );
   }
-  return { key, requestHash: requestHash(agentId, body), keptFor };
+  return { key, requestHash: requestHash(agentId, body), keptFor: idempotencyKeptFor };
 }
 
 /** Two requests have the same hash where they ask for the same: the boundaries of a form and the order of fields differ. */

@@ -5,7 +5,7 @@ import type { RunRequest } from "../agent/runner.ts";
 import type { SessionStart } from "../db/records.ts";
 import { stateChange } from "../db/session-state.ts";
 import type { Store } from "../db/store.ts";
-import { AgentOSError, RunCancelledError, RunTimeoutError } from "../errors.ts";
+import { AgentOSError, RunCancelledError, RunReleasedError, RunTimeoutError } from "../errors.ts";
 import { newId } from "../events/ids.ts";
 import type { JsonObject } from "../events/json.ts";
 import type { RunPaused, TerminalEventBody } from "../events/run-events.ts";
@@ -21,10 +21,13 @@ import { keepUp } from "./session-upkeep.ts";
 export class Execution {
   readonly #logger: Logger;
   readonly #afterRun: AfterRun;
+  readonly #giveBack: (run: LiveRun) => Promise<void>;
 
-  constructor(logger: Logger, afterRun: AfterRun) {
+  /** @param giveBack - puts a run back into the queue that this process does not go on with */
+  constructor(logger: Logger, afterRun: AfterRun, giveBack: (run: LiveRun) => Promise<void>) {
     this.#logger = logger;
     this.#afterRun = afterRun;
+    this.#giveBack = giveBack;
   }
 
   /**
@@ -51,7 +54,12 @@ export class Execution {
           ? pausedFor(result.waiting, run, state)
           : { event: "RunCompleted", ...result, ...tail(run, state) };
     } catch (error) {
-      end = this.#failed(run, error, isJson(state) ? state : session.state);
+      const reason: unknown = run.signal.aborted ? run.signal.reason : error;
+      if (reason instanceof RunReleasedError) {
+        release();
+        return this.#release(run);
+      }
+      end = this.#failed(run, reason, isJson(state) ? state : session.state);
     }
     release();
     try {
@@ -94,7 +102,7 @@ export class Execution {
         );
         if (done) return value;
         if (!("event" in value)) for (const event of value) run.append(event);
-        else if (value.event === "Checkpoint") run.checkpoint();
+        else if (value.event === "Checkpoint") await this.#checkpoint(run);
         else if (value.event !== "Barrier") run.append(value);
         // Before tools begin: where another process may take the run up, it must know what was begun.
         else if (run.storedFirst) await run.flush();
@@ -107,8 +115,26 @@ export class Execution {
     }
   }
 
-  #failed(run: LiveRun, error: unknown, state: JsonObject): TerminalEventBody {
-    const reason = run.signal.aborted ? run.signal.reason : error;
+  /** A point from which another process could go on, and where one that stops lets it. */
+  async #checkpoint(run: LiveRun): Promise<void> {
+    run.checkpoint();
+    if (!run.isReleased) return;
+    await run.flush();
+    throw new RunReleasedError();
+  }
+
+  async #release(run: LiveRun): Promise<void> {
+    try {
+      await this.#giveBack(run);
+      this.#logger.info({ run_id: run.runId, session_id: run.sessionId }, "run given back");
+    } catch (error) {
+      // The lease of this process ends, and then it is as if it had been lost.
+      this.#logger.error({ err: error, run_id: run.runId }, "the run was not given back");
+    }
+    run.letGo(new RunReleasedError());
+  }
+
+  #failed(run: LiveRun, reason: unknown, state: JsonObject): TerminalEventBody {
     if (reason instanceof RunCancelledError) {
       const content = String(run.fold.content);
       return { event: "RunCancelled", content, reason: reason.message, ...tail(run, state) };

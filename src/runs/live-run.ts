@@ -58,6 +58,7 @@ export class LiveRun implements StartedRun {
   /** What a checkpoint keeps beside the fold and the messages; without, the run cannot be taken up again. */
   kept: KeptContext | undefined;
   #storedMessages: number;
+  #isReleased = false;
   readonly #abort = new AbortController();
   readonly #clockStart = performance.now();
   readonly #activeBefore: number;
@@ -221,6 +222,22 @@ export class LiveRun implements StartedRun {
   endUnstored(event: TerminalEventBody, error: Error): void {
     this.#close(this.log.entryOf(event));
     this.#ended.reject(error);
+  }
+
+  /** Has a background run go on in another process, from its next checkpoint on. */
+  release(): void {
+    this.#isReleased = this.identity.background;
+  }
+
+  /** Whether it is to be given back at its next checkpoint. */
+  get isReleased(): boolean {
+    return this.#isReleased;
+  }
+
+  /** Another process goes on with it: its readers come back, and who waits for its end gets the reason. */
+  letGo(reason: Error): void {
+    this.log.end();
+    this.#ended.reject(reason);
   }
 
   /** Somebody else ended the run while it waited here: its readers are sent what is stored of it. */

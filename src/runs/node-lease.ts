@@ -25,6 +25,7 @@ export class NodeLease {
   readonly #logger: Logger;
   readonly #onLost: () => void;
   readonly #onRequeued: () => void;
+  readonly #onBeat: () => Promise<void>;
   readonly #timers: NodeJS.Timeout[] = [];
   #holding: Promise<void> | undefined;
   #renewedAt = 0;
@@ -32,7 +33,7 @@ export class NodeLease {
 
   /**
    * @param parts - `onLost` is called when it could not be renewed in time, `onRequeued` when runs of a dead process were
-   *   put back into the queue
+   *   put back into the queue, `onBeat` after each sign of life but the first
    */
   constructor(
     nodeId: string,
@@ -42,6 +43,7 @@ export class NodeLease {
       logger: Logger;
       onLost: () => void;
       onRequeued: () => void;
+      onBeat: () => Promise<void>;
     },
   ) {
     this.nodeId = nodeId;
@@ -50,6 +52,7 @@ export class NodeLease {
     this.#logger = parts.logger;
     this.#onLost = parts.onLost;
     this.#onRequeued = parts.onRequeued;
+    this.#onBeat = parts.onBeat;
   }
 
   /** Resolves once this process holds its lease. The first call takes it, and ends what dead processes left behind. */
@@ -74,7 +77,10 @@ export class NodeLease {
   async #begin(): Promise<void> {
     await this.#beat();
     await this.#sweep();
-    this.#every(this.#options.beat, () => this.#beat());
+    this.#every(this.#options.beat, async () => {
+      await this.#beat();
+      await this.#onBeat();
+    });
     this.#every(this.#options.sweep, () => this.#sweep());
     this.#every(Math.min(1000, this.#options.beat), () => this.#check());
   }

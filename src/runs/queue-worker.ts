@@ -43,6 +43,11 @@ export class QueueWorker {
     clearInterval(this.#timer);
   }
 
+  /** Whether the answer to a claim is on its way. */
+  get isClaiming(): boolean {
+    return this.#claiming;
+  }
+
   /** Whether it has no room for another run. */
   get isFull(): boolean {
     return this.#running >= this.#parts.concurrency;

@@ -6,18 +6,27 @@ import { openPrincipal, type Principal } from "../db/principal.ts";
 import type { ClaimedRun } from "../db/queue.ts";
 import type { Admission, IdempotencyKey, LogStanding, QueueLimits, SessionStart } from "../db/records.ts";
 import type { Store } from "../db/store.ts";
-import { RunCancelledError, RunLostError, ServerStoppedError, UnavailableError } from "../errors.ts";
+import {
+  RunCancelledError,
+  RunLostError,
+  RunReleasedError,
+  ServerStoppedError,
+  UnavailableError,
+} from "../errors.ts";
 import { newId } from "../events/ids.ts";
 import { AfterRun } from "./after-run.ts";
 import { Execution } from "./execution.ts";
+import { HousekeepingRounds } from "./housekeeping.ts";
 import { LiveRun } from "./live-run.ts";
 import { LogWatch } from "./log-watch.ts";
 import { defaultLogWriterOptions, LogWriter, type LogWriterOptions } from "./log-writer.ts";
 import { mediaOf } from "./media.ts";
 import { defaultLeaseOptions, type LeaseOptions, NodeLease } from "./node-lease.ts";
 import { QueueWorker } from "./queue-worker.ts";
+import { Reconciler } from "./reconcile.ts";
 import type { LogEntry } from "./run-log.ts";
-import { requestOf, storedRequest } from "./stored-request.ts";
+import { storedRequest } from "./stored-request.ts";
+import { takeUp } from "./take-up.ts";
 import { Turns } from "./turns.ts";
 
 /** How background runs wait and run. */
@@ -29,6 +38,8 @@ export interface QueueOptions extends QueueLimits {
 /** What a runner does where nothing else is said. */
 export const defaultQueueOptions: QueueOptions = { concurrency: 32, total: 10_000, user: 1000, session: 100 };
 
+const defaultLogRetention = 24 * 60 * 60 * 1000;
+
 /** What a runner needs. */
 export interface RunnerOptions {
   db: Database;
@@ -38,6 +49,8 @@ export interface RunnerOptions {
   logWriter?: Partial<LogWriterOptions>;
   lease?: Partial<LeaseOptions>;
   queue?: Partial<QueueOptions>;
+  /** Milliseconds for which the log of a run is kept after its end. Default a day. */
+  logRetention?: number;
 }
 
 /** What became of a request for a run. */
@@ -64,11 +77,15 @@ export class DurableRunner implements Runner {
   readonly #turns = new Turns();
   readonly #limits: QueueLimits;
   readonly #worker: QueueWorker;
+  readonly #reconciler: Reconciler;
+  readonly #housekeeping: HousekeepingRounds;
   readonly #afterRun: AfterRun;
   readonly #execution: Execution;
   /** Sessions whose background runs may wait for one of their others to end. */
   readonly #queued = new Set<string>();
   #unsubscribe: (() => void) | undefined;
+  /** Ids of runs that are accepted or claimed, and not yet under way. */
+  readonly #arriving = new Set<string>();
   /** Runs that are being accepted. */
   #accepting = 0;
   #draining = false;
@@ -80,7 +97,9 @@ export class DurableRunner implements Runner {
     this.#logger = options.logger;
     this.#agents = options.agents;
     this.#afterRun = new AfterRun(options.logger);
-    this.#execution = new Execution(options.logger, this.#afterRun);
+    this.#execution = new Execution(options.logger, this.#afterRun, (run) =>
+      options.db.queue().release(run.runId, run.identity.attempt),
+    );
     this.#lease = new NodeLease(newId(), {
       leases: () => options.db.leases(),
       options: { ...defaultLeaseOptions, ...options.lease },
@@ -89,6 +108,7 @@ export class DurableRunner implements Runner {
         for (const run of this.#live.values()) run.abort(new RunLostError(run.runId));
       },
       onRequeued: () => this.#worker.wake(),
+      onBeat: () => this.#reconciler.look(),
     });
     const logWriter = { ...defaultLogWriterOptions, ...options.logWriter };
     this.#writer = new LogWriter(options.db, logWriter);
@@ -97,6 +117,18 @@ export class DurableRunner implements Runner {
       logger: options.logger,
       live: (runId) => this.#live.get(runId),
       storedWithin: logWriter.interval,
+    });
+    this.#reconciler = new Reconciler({
+      queue: () => options.db.queue(),
+      nodeId: this.#lease.nodeId,
+      logger: options.logger,
+      live: (runId) => this.#live.get(runId),
+      isArriving: (runId) => this.#arriving.has(runId) || this.#worker.isClaiming,
+    });
+    this.#housekeeping = new HousekeepingRounds({
+      housekeeping: () => options.db.housekeeping(),
+      logRetention: options.logRetention ?? defaultLogRetention,
+      logger: options.logger,
     });
     const queue = { ...defaultQueueOptions, ...options.queue };
     this.#limits = queue;
@@ -127,7 +159,9 @@ export class DurableRunner implements Runner {
       },
       resync: () => this.#worker.wake(),
     });
-    if (this.#agents && !this.#draining) this.#worker.start();
+    if (!this.#agents || this.#draining) return;
+    this.#worker.start();
+    this.#housekeeping.start();
   }
 
   /**
@@ -186,27 +220,30 @@ export class DurableRunner implements Runner {
       ...(onBusy === "reject" || onBusy === "interrupt" ? { ifBusy: onBusy } : {}),
       ...(key && { key }),
     };
-    const acceptance = await store.runs.accept(
-      {
-        runId,
-        sessionId,
-        agentId: agent.id,
-        userId: request.userId,
-        nodeId: background ? undefined : this.#lease.nodeId,
-        begins,
-        background,
-        waits,
-        request: background ? storedRequest(request) : null,
-        input,
-        metadata,
-        model: agent.model.id,
-        modelProvider: agent.model.provider,
-        sessionState: { ...agent.sessionState, ...request.sessionState },
-        media: media.stored,
-        createdAt,
-      },
-      admission,
-    );
+    this.#arriving.add(runId);
+    const acceptance = await store.runs
+      .accept(
+        {
+          runId,
+          sessionId,
+          agentId: agent.id,
+          userId: request.userId,
+          nodeId: background ? undefined : this.#lease.nodeId,
+          begins,
+          background,
+          waits,
+          request: background ? storedRequest(request) : null,
+          input,
+          metadata,
+          model: agent.model.id,
+          modelProvider: agent.model.provider,
+          sessionState: { ...agent.sessionState, ...request.sessionState },
+          media: media.stored,
+          createdAt,
+        },
+        admission,
+      )
+      .finally(() => this.#arriving.delete(runId));
     if (acceptance.kind === "repeated") return acceptance;
     for (const other of acceptance.interrupted) this.#interrupt(other);
     if (background) {
@@ -309,8 +346,9 @@ export class DurableRunner implements Runner {
     const since = performance.now();
     const timer = setTimeout(() => {
       this.#overdue = true;
-      for (const run of this.#live.values()) run.abort(new ServerStoppedError());
+      for (const run of this.#live.values()) run.abort(stopped(run));
     }, limit);
+    for (const run of this.#live.values()) run.release();
     while (this.#live.size > 0 || this.#accepting > 0) {
       await Promise.allSettled([...this.#live.values()].map((run) => run.ended()));
       await new Promise((resolve) => setImmediate(resolve));
@@ -318,13 +356,16 @@ export class DurableRunner implements Runner {
     clearTimeout(timer);
     await this.#afterRun.settled(limit - (performance.now() - since));
     this.#watch.close();
+    this.#unsubscribe?.();
+    await this.#housekeeping.stop();
     await this.#lease.release();
   }
 
   /** Holds a run as one that is under way here until its work is done. */
   async #keep(run: LiveRun, work: Promise<void>): Promise<void> {
     this.#live.set(run.runId, run);
-    if (this.#overdue) run.abort(new ServerStoppedError());
+    if (this.#draining) run.release();
+    if (this.#overdue) run.abort(stopped(run));
     try {
       await work;
     } finally {
@@ -360,29 +401,24 @@ export class DurableRunner implements Runner {
     await this.#see(run, request, session, store);
   }
 
-  /** Begins a background run that was claimed, or goes on with one. */
-  async #takeUp({ row, session }: ClaimedRun): Promise<void> {
-    const agent = this.#agents?.get(row.agent_id);
-    if (!agent) throw new Error(`a run of the unknown agent ${row.agent_id} was claimed`);
-    const store = this.#db.storeFor(openPrincipal);
-    const request = await requestOf(row, agent, store);
-    const run = new LiveRun(
-      {
-        runId: row.run_id,
-        sessionId: row.session_id,
-        agentId: agent.id,
-        agentName: agent.name,
-        userId: row.user_id ?? undefined,
-        background: true,
-        attempt: row.attempt,
-        input: JSON.parse(row.input) as LiveRun["identity"]["input"],
-        metadata: JSON.parse(row.metadata) as LiveRun["identity"]["metadata"],
-        createdAt: row.created_at,
-      },
-      store,
-      this.#writer,
-    );
-    await this.#keep(run, this.#see(run, request, session, store));
+  /** Sees a claimed run to its end, or to where it pauses or is given back. */
+  async #takeUp(claimed: ClaimedRun): Promise<void> {
+    const { run_id: runId } = claimed.row;
+    this.#arriving.add(runId);
+    const taken = await takeUp(claimed, {
+      db: this.#db,
+      writer: this.#writer,
+      logger: this.#logger,
+      agents: this.#agents ?? new Map(),
+    });
+    try {
+      if (!taken) return;
+      const { run, request, session, store, checkpoint } = taken;
+      if (claimed.row.cancel_requested_at !== null) run.abort(cancelled());
+      await this.#keep(run, this.#execution.see(run, request, session, store, checkpoint));
+    } finally {
+      this.#arriving.delete(runId);
+    }
   }
 
   /** Tells a run to stop that another run of its session is to take the place of. It is marked already. */
@@ -391,6 +427,11 @@ export class DurableRunner implements Runner {
     if (run) run.abort(new RunCancelledError("Another run of the session took its place."));
     else this.#db.signals().publish({ kind: "cancel", runId });
   }
+}
+
+/** Why a run ends that is under way when the time is over: somebody else goes on with one that is in background. */
+function stopped(run: LiveRun): Error {
+  return run.identity.background ? new RunReleasedError() : new ServerStoppedError();
 }
 
 function cancelled(): RunCancelledError {

@@ -8,6 +8,7 @@ import {
 } from "../../errors.ts";
 import type { Database } from "../database.ts";
 import type { Engine } from "../engine.ts";
+import { Housekeeping } from "../housekeeping.ts";
 import { Leases } from "../leases.ts";
 import { migrate } from "../migrations/index.ts";
 import { type PreparedQuery, prepare } from "../prepared.ts";
@@ -72,6 +73,7 @@ export class PostgresDb implements Database {
   readonly #controlPool: pg.Pool;
   readonly #leases: Leases;
   readonly #queue: Queue;
+  readonly #housekeeping: Housekeeping;
   readonly #signals: PostgresSignals;
   readonly #storeFor: (principal: Principal) => Store;
   readonly #appendText: string;
@@ -112,6 +114,7 @@ export class PostgresDb implements Database {
       schema: this.#schema,
     });
     this.#queue = new Queue(this.#engine);
+    this.#housekeeping = new Housekeeping(this.#engine);
   }
 
   open(): Promise<void> {
@@ -149,6 +152,10 @@ export class PostgresDb implements Database {
 
   queue(): Queue {
     return this.#queue;
+  }
+
+  housekeeping(): Housekeeping {
+    return this.#housekeeping;
   }
 
   signals(): Signals {

@@ -3,6 +3,7 @@ import { Kysely, SqliteDialect, sql } from "kysely";
 import { ConfigurationError, DatabaseUnavailableError } from "../../errors.ts";
 import type { Database } from "../database.ts";
 import type { Engine } from "../engine.ts";
+import { Housekeeping } from "../housekeeping.ts";
 import { Leases } from "../leases.ts";
 import { migrate } from "../migrations/index.ts";
 import type { Principal } from "../principal.ts";
@@ -42,6 +43,7 @@ interface Open {
   storeFor: (principal: Principal) => Store;
   leases: Leases;
   queue: Queue;
+  housekeeping: Housekeeping;
   checkpointer: Checkpointer | undefined;
 }
 
@@ -123,6 +125,10 @@ export class SqliteDb implements Database {
     return this.#opened.queue;
   }
 
+  housekeeping(): Housekeeping {
+    return this.#opened.housekeeping;
+  }
+
   signals(): Signals {
     return this.#signals;
   }
@@ -186,6 +192,7 @@ export class SqliteDb implements Database {
         storeFor: storeFactory(engine, db),
         leases,
         queue: new Queue(engine),
+        housekeeping: new Housekeeping(engine),
         checkpointer:
           path === inMemory
             ? undefined
