@@ -72,9 +72,9 @@ export class LogWriter {
   }
 
   #writeNow(): void {
-    if (this.#writing) return;
     clearTimeout(this.#timer);
     this.#due = Number.POSITIVE_INFINITY;
+    if (this.#writing) return;
     this.#writing = true;
     void this.#writeAll().finally(() => {
       this.#writing = false;
