@@ -72,9 +72,10 @@ export class LogWriter {
   }
 
   #writeNow(): void {
-    if (this.#writing) return;
     clearTimeout(this.#timer);
+    // Also where a write is on its way, which takes along what waits: else no timer would ever be set again.
     this.#due = Number.POSITIVE_INFINITY;
+    if (this.#writing) return;
     this.#writing = true;
     void this.#writeAll().finally(() => {
       this.#writing = false;
