@@ -1,6 +1,7 @@
 import type { Kysely, RawBuilder, SelectQueryBuilder } from "kysely";
 import type { PreparedQuery } from "./prepared.ts";
-import type { Acceptance, NewRun, QueueLimits } from "./records.ts";
+import type { LogRow } from "./queries/log-page.ts";
+import type { Acceptance, LogCursor, NewRun, QueueLimits } from "./records.ts";
 import type { Tables } from "./schema.ts";
 import type { TextSearch } from "./search.ts";
 
@@ -29,6 +30,9 @@ export interface Engine {
   lockedByNobody<TTable extends keyof Tables, TRow>(
     query: SelectQueryBuilder<Tables, TTable, TRow>,
   ): SelectQueryBuilder<Tables, TTable, TRow>;
+
+  /** A page of each of several logs, each from right after an index on. */
+  logPages(wanted: readonly LogCursor[]): Promise<LogRow[]>;
 
   /** The database's clock, as Unix milliseconds. */
   readonly now: RawBuilder<number>;

@@ -193,6 +193,13 @@ export interface LogStanding {
   lastIndex: number;
 }
 
+/** Where a reader is in a run's log. */
+export interface LogCursor {
+  runId: string;
+  /** Index of the last event that it has; -1 for none. */
+  after: number;
+}
+
 /** A stretch of a run's log. */
 export interface StoredEvents {
   firstIndex: number;

@@ -1,3 +1,4 @@
+import type { LogCursor, StoredEvents } from "../db/records.ts";
 import type { Store } from "../db/store.ts";
 import { LogGoneError } from "../errors.ts";
 import type { RunEventBody } from "../events/run-events.ts";
@@ -21,7 +22,10 @@ export async function* follow(
     const entries = log.after(cursor);
     if (!entries) {
       const runId = log.envelope.run_id;
-      const stretches = await storedStretches(store, runId, cursor);
+      const stretches = storedStretches(await store.runs.events(runId, cursor), {
+        runId,
+        after: cursor,
+      });
       if (stretches.length === 0) throw new LogGoneError(runId, "deleted");
       for (const stretch of stretches) {
         cursor = stretch.at(-1)!.index;
@@ -39,15 +43,14 @@ export async function* follow(
 }
 
 /**
- * A few stretches of the stored log, none of them empty: a reader is given one at a time. None at the log's end.
+ * What a reader is given of a page of the stored log: stretches, one at a time, none of them empty. None at the log's end.
  *
- * @param after - index of the last event that the reader has; -1 for none
  * @throws {LogGoneError} when there is more, but it does not follow on what the reader has
  */
-export async function storedStretches(store: Store, runId: string, after: number): Promise<LogEntry[][]> {
+export function storedStretches(pages: readonly StoredEvents[], { runId, after }: LogCursor): LogEntry[][] {
   const stretches: LogEntry[][] = [];
   let cursor = after;
-  for (const { firstIndex, events } of await store.runs.events(runId, after)) {
+  for (const { firstIndex, events } of pages) {
     if (firstIndex > cursor + 1) throw new LogGoneError(runId, "swept");
     const entries = events
       .map(({ event, json }, i) => ({ index: firstIndex + i, event: event as RunEventBody["event"], json }))

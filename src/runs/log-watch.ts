@@ -10,9 +10,13 @@ import { FollowedLog } from "./followed-log.ts";
 import type { LiveRun } from "./live-run.ts";
 import { isUnderWay, startIn } from "./log-standing.ts";
 import type { LogEntry } from "./run-log.ts";
+import { TailReader } from "./tail-reader.ts";
 
 /** Milliseconds between two looks at all logs that are followed: a signal may be lost. */
 const pollInterval = 1000;
+
+/** Events that a reader may be behind to be served with all others. */
+const nearEnd = 64;
 
 /** After which events a run may have ended or paused. */
 const mayEnd: ReadonlySet<string> = new Set(["RunCompleted", "RunError", "RunCancelled", "RunPaused"]);
@@ -35,6 +39,7 @@ export class LogWatch {
   readonly #parts: Parts;
   readonly #followed = new Map<string, FollowedLog>();
   readonly #closed = new AbortController();
+  readonly #tails: TailReader;
   #unsubscribe: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
   #polling = false;
@@ -42,6 +47,7 @@ export class LogWatch {
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#tails = new TailReader((wanted) => parts.db.storeFor(openPrincipal).runs.pages(wanted));
   }
 
   /** Begins to listen. Called again, it does nothing. */
@@ -126,8 +132,14 @@ export class LogWatch {
         if (!standing) {
           await this.#patiently(() => this.#lookAt(log), stop);
         } else if (cursor < standing.lastIndex) {
-          const stretches = await this.#patiently(() => storedStretches(store, runId, cursor), stop);
-          if (!stretches) return;
+          // A page of the reader's own handle says whether it may read at all; then those who follow are served together.
+          const isNear = hasRead && standing.lastIndex - cursor <= nearEnd;
+          const pages = await this.#patiently(
+            () => (isNear ? this.#tails.page(runId, cursor) : store.runs.events(runId, cursor)),
+            stop,
+          );
+          if (!pages) return;
+          const stretches = storedStretches(pages, { runId, after: cursor });
           // It was there a moment ago.
           if (stretches.length === 0 && isEmpty) throw new LogGoneError(runId, "swept");
           isEmpty = stretches.length === 0;

@@ -73,6 +73,7 @@ export class LogWriter {
 
   #writeNow(): void {
     clearTimeout(this.#timer);
+    // Also where a write is on its way, which takes along what waits: else no timer would ever be set again.
     this.#due = Number.POSITIVE_INFINITY;
     if (this.#writing) return;
     this.#writing = true;

@@ -100,6 +100,35 @@ describe("a run that another node streams", () => {
     await client.end();
   });
 
+  test("in background is followed on every node while it waits, and then wherever it is done", async () => {
+    const submit = async (message: string) => {
+      const answer = await fetch(`${first.url}/agents/copilot/runs`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ message, background: true, session_id: "one after another" }),
+      });
+      expect(answer.status).toBe(202);
+      return (await answer.json()).run_id as string;
+    };
+    const before = await submit("go [[tokens=150]] [[delay=10]]");
+    const runId = await submit("go [[tokens=50]] [[delay=10]]");
+    const answers = await Promise.all(
+      [first, second, first, second].map((node, i) =>
+        resume(node, runId, { method: i < 2 ? "POST" : "GET" }),
+      ),
+    );
+    const texts = await Promise.all(answers.map((answer) => answer.text()));
+    const replayed = resumedFrames(await (await resume(second, runId)).text());
+    expect(replayed[0]).toMatchObject({ event: "replay", data: { status: "completed" } });
+    for (const text of texts) {
+      const frames = resumedFrames(text);
+      expect(frames[0]).toMatchObject({ event: "subscribed", data: { status: "pending" } });
+      expectRest(frames, replayed.slice(1));
+    }
+    const earlier = await (await fetch(`${second.url}/agents/copilot/runs/${before}`)).json();
+    expect(earlier.status).toBe("completed");
+  });
+
   test("is shown as far as it is stored", async () => {
     const begun = await beginRun(first, "go [[tokens=100]] [[delay=10]]", "id: 3\n");
     const run = await (await fetch(`${second.url}/agents/copilot/runs/${begun.runId}`)).json();

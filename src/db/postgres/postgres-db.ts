@@ -29,6 +29,7 @@ import type { Tables } from "../schema.ts";
 import type { Signals } from "../signals.ts";
 import { type Store, storeFactory } from "../store.ts";
 import { appendText, appendValues } from "./append.ts";
+import { logPagesQuery } from "./log-pages.ts";
 import { createPool } from "./pool.ts";
 import { acceptQuery, enqueueQuery, mergeState, type Queryable } from "./run-writes.ts";
 import { postgresSearch } from "./search.ts";
@@ -186,6 +187,7 @@ export class PostgresDb implements Database {
     const accept = acceptQuery(db);
     const enqueue = enqueueQuery(db);
     const media = [0, 1].map((i) => prepare<MediaParameters>()((value) => storeMedia(db, value)[i]!));
+    const logs = logPagesQuery(db, (name) => sql.id(this.#schema, name));
     const names = new Map<string, string>();
     const config = <P, R>(query: PreparedQuery<P, R>, parameters: P) => {
       const name = names.get(query.sql) ?? `agentos_${names.size}`;
@@ -203,6 +205,14 @@ export class PostgresDb implements Database {
       all: (query, parameters) => this.#run(this.#pool, config(query, parameters)),
       write: (query, parameters) => this.#run(this.#pool, config(query, parameters)),
       table: (name) => sql.id(this.#schema, name),
+      logPages: (wanted) =>
+        this.#run(
+          this.#pool,
+          config(logs, {
+            runs: wanted.map(({ runId }) => runId),
+            afters: wanted.map(({ after }) => after),
+          }),
+        ),
       lockOf: (alias) => sql`FOR UPDATE OF ${sql.id(alias)} SKIP LOCKED`,
       acceptRun: async (run, limits) => {
         const query = config(run.background ? enqueue : accept, acceptParameters(run, limits));

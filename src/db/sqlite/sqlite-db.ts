@@ -8,6 +8,7 @@ import { Leases } from "../leases.ts";
 import { migrate } from "../migrations/index.ts";
 import type { Principal } from "../principal.ts";
 import { endedByThese } from "../queries/ended.ts";
+import { logPageQuery } from "../queries/log-page.ts";
 import { Queue } from "../queue.ts";
 import type { LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
@@ -162,6 +163,7 @@ export class SqliteDb implements Database {
       const commit = new GroupCommit(connection, disk);
       const writes = new SqliteRunWrites(connection, db);
       const index = new TextIndex(connection, commit);
+      const logPage = logPageQuery(db, (name) => sql.table(name));
       const engine: Engine = {
         name: "sqlite",
         db,
@@ -170,6 +172,10 @@ export class SqliteDb implements Database {
         locked: (query) => query,
         lockedByNobody: (query) => query,
         table: (name) => sql.table(name),
+        logPages: (wanted) =>
+          Promise.resolve(
+            wanted.flatMap(({ runId, after }) => connection.run(logPage, { run: runId, after })),
+          ),
         lockOf: () => sql``,
         now: sql<number>`CAST(unixepoch('subsec') * 1000 AS INTEGER)`,
         transaction: (work) => commit.alone(() => work(db)),

@@ -5,11 +5,13 @@ import type { RunInput, RunStatus } from "../../events/run.ts";
 import type { Engine } from "../engine.ts";
 import { admitRun } from "../queries/admit.ts";
 import type { historyQuery } from "../queries/history.ts";
+import { type LogRow, pageRows } from "../queries/log-page.ts";
 import { runOf } from "../queries/rows.ts";
 import type {
   Acceptance,
   Admission,
   Attached,
+  LogCursor,
   LogStanding,
   NewRun,
   RunFilter,
@@ -20,9 +22,6 @@ import type {
 } from "../records.ts";
 import type { MediaStore } from "./media.ts";
 import type { Scope } from "./scope.ts";
-
-/** Rows of a run's log that are read at once; each may hold 1 MiB. */
-const eventRows = 8;
 
 /** Runs whose messages are asked for at once: a statement takes so many values only. */
 const runsAtOnce = 1000;
@@ -200,15 +199,18 @@ export class RunStore {
         ),
       )
       .orderBy("first_index")
-      .limit(eventRows)
+      .limit(pageRows)
       .execute();
-    return rows.map((row) => ({
-      firstIndex: row.first_index,
-      events: (JSON.parse(row.events) as { event: string }[]).map((one) => ({
-        event: one.event,
-        json: JSON.stringify(one),
-      })),
-    }));
+    return rows.map(storedEvents);
+  }
+
+  /** The same for several logs at once, in their order. */
+  async pages(wanted: readonly LogCursor[]): Promise<StoredEvents[][]> {
+    if (!this.#scope.principal.unrestricted) {
+      return Promise.all(wanted.map(({ runId, after }) => this.events(runId, after)));
+    }
+    const found = Map.groupBy(await this.#engine.logPages(wanted), (row) => row.run_id);
+    return wanted.map(({ runId }) => (found.get(runId) ?? []).map(storedEvents));
   }
 
   /** How runs and their stored logs stand. One that the principal does not see, or that is gone, has none. */
@@ -270,4 +272,14 @@ export class RunStore {
       .executeTakeFirst();
     return session !== undefined;
   }
+}
+
+function storedEvents(row: Pick<LogRow, "first_index" | "events">): StoredEvents {
+  return {
+    firstIndex: row.first_index,
+    events: (JSON.parse(row.events) as { event: string }[]).map((one) => ({
+      event: one.event,
+      json: JSON.stringify(one),
+    })),
+  };
 }
