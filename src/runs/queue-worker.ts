@@ -31,9 +31,10 @@ export class QueueWorker {
     this.#parts = parts;
   }
 
-  /** Begins to work. */
+  /** Begins to work. Called again, it does nothing. */
   start(): void {
-    this.#timer ??= setInterval(() => this.wake(), pollInterval).unref();
+    if (this.#timer !== undefined) return;
+    this.#timer = setInterval(() => this.wake(), pollInterval).unref();
     this.wake();
   }
 

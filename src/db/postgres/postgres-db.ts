@@ -28,10 +28,12 @@ import type { Acceptance, LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
 import type { Signals } from "../signals.ts";
 import { type Store, storeFactory } from "../store.ts";
+import { acceptBatch, acceptQuery } from "./accept-batch.ts";
+import { AcceptBatches } from "./accept-batches.ts";
 import { appendText, appendValues } from "./append.ts";
 import { logPagesQuery } from "./log-pages.ts";
 import { createPool } from "./pool.ts";
-import { acceptQuery, enqueueQuery, mergeState, type Queryable } from "./run-writes.ts";
+import { enqueueQuery, mergeState, type Queryable } from "./run-writes.ts";
 import { postgresSearch } from "./search.ts";
 import { PostgresSignals } from "./signals.ts";
 
@@ -194,6 +196,7 @@ export class PostgresDb implements Database {
       names.set(query.sql, name);
       return { name, text: query.sql, values: query.values(parameters) };
     };
+    const batches = new AcceptBatches((runs) => this.#run(this.#pool, config(accept, acceptBatch(runs))));
     return {
       name: "postgres",
       db,
@@ -215,14 +218,18 @@ export class PostgresDb implements Database {
         ),
       lockOf: (alias) => sql`FOR UPDATE OF ${sql.id(alias)} SKIP LOCKED`,
       acceptRun: async (run, limits) => {
-        const query = config(run.background ? enqueue : accept, acceptParameters(run, limits));
-        const answer = async (rows: ClaimedSession[]): Promise<Acceptance> => {
-          const session = sessionStart(run, rows[0]);
+        const parameters = acceptParameters(run, limits);
+        const answer = async (row: ClaimedSession | undefined): Promise<Acceptance> => {
+          const session = sessionStart(run, row);
           return session ? { kind: "accepted", session, interrupted: [] } : refusal(db, run, limits);
         };
-        if (run.media.length === 0) return answer(await this.#run<ClaimedSession>(this.#pool, query));
+        if (run.media.length === 0 && !run.background) return answer(await batches.accept(parameters));
+        const query = run.background
+          ? config(enqueue, parameters)
+          : config(accept, acceptBatch([parameters]));
+        if (run.media.length === 0) return answer((await this.#run<ClaimedSession>(this.#pool, query))[0]);
         return this.#transaction(this.#pool, async (client) => {
-          const acceptance = await answer((await client.query<ClaimedSession>(query)).rows);
+          const acceptance = await answer((await client.query<ClaimedSession>(query)).rows[0]);
           if (acceptance.kind !== "accepted") return acceptance;
           // In the order of their key: two runs that send the same files would else wait for each other.
           for (const file of run.media.toSorted((a, b) => (a.sha256 < b.sha256 ? -1 : 1))) {

@@ -4,7 +4,6 @@ import { prepare } from "../prepared.ts";
 import {
   type AcceptParameters,
   type ClaimedSession,
-  claimSession,
   giveTexts,
   newRunValues,
   newSessionValues,
@@ -25,12 +24,10 @@ export interface Queryable {
   }): Promise<{ rows: TRow[] }>;
 }
 
-/** Accepts a run in one statement, which is one round trip and one commit. Gives no row where it is refused. */
-export function acceptQuery(db: Kysely<Tables>) {
-  return prepare<AcceptParameters>()((value) => accepted(db, value, (cte) => claimSession(cte, value)));
-}
-
-/** The same for a background run, which must find room in the queue. */
+/**
+ * Accepts a background run, which must find room in the queue, in one statement, which is one round trip and one commit.
+ * Gives no row where it is refused.
+ */
 export function enqueueQuery(db: Kysely<Tables>) {
   const session = {} as Record<string, unknown>;
   return prepare<AcceptParameters>()((value) => {
