@@ -29,6 +29,8 @@ export interface KeptContext {
   dependencies?: JsonObject;
   /** JSON schema of the answer, where it is the run's own and not the agent's. */
   output_schema?: JsonObject;
+  /** The run whose place this one takes once it has completed. */
+  replaces?: string;
 }
 
 /** What a checkpoint keeps of how a run was started. */
@@ -36,9 +38,10 @@ export function keptOf(
   request: RunRequest,
   session: SessionStart,
   state: JsonObject,
-  before: RunCheckpoint | undefined,
+  historyBefore: number | undefined,
+  replacesBefore: string | undefined,
 ): KeptContext {
-  const historyBefore = before?.history_before;
+  const replaces = request.origin?.replaces ? request.origin.runId : replacesBefore;
   return {
     state,
     session_before: session.state,
@@ -47,5 +50,6 @@ export function keptOf(
     stream: request.stream,
     ...(request.dependencies && { dependencies: request.dependencies }),
     ...(request.output && { output_schema: request.output.schema }),
+    ...(replaces !== undefined && { replaces }),
   };
 }
