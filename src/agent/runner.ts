@@ -71,6 +71,8 @@ export interface ContinueRequest {
   /** Whether a regenerated answer takes the place of the first. Default true. */
   replaceOriginal?: boolean;
   additionalInstructions?: string;
+  /** Take the place of what is stored. */
+  dependencies?: JsonObject;
   output?: OutputSchema;
   stream: boolean;
   signal?: AbortSignal;

@@ -48,8 +48,18 @@ export function keptOf(
     ...(historyBefore !== undefined && { history_before: historyBefore }),
     history_after: session.compactedUntil ?? 0,
     stream: request.stream,
-    ...(request.dependencies && { dependencies: request.dependencies }),
+    ...dependenciesOf(request),
     ...(request.output && { output_schema: request.output.schema }),
     ...(replaces !== undefined && { replaces }),
   };
+}
+
+/** What a caller hands in may be anything: what JSON cannot hold is given again, or missed. */
+function dependenciesOf({ dependencies }: RunRequest): Pick<KeptContext, "dependencies"> {
+  if (!dependencies) return {};
+  try {
+    return { dependencies: JSON.parse(JSON.stringify(dependencies)) as JsonObject };
+  } catch {
+    return {};
+  }
 }

@@ -70,7 +70,9 @@ async function goOn(
   }
   const checkpoint = checkpointOf(progress.row);
   if (checkpoint?.version !== 1) {
-    throw new ConflictError("The run was paused by a later version of the server, which has to go on with it.");
+    throw new ConflictError(
+      "The run was paused by a later version of the server, which has to go on with it.",
+    );
   }
   // What cannot go on must not begin to.
   startOf(progress, checkpoint, agent);
@@ -87,7 +89,7 @@ function notPaused(): ConflictError {
 /** The run that is made of one that has ended. */
 async function anew(request: ContinueRequest, run: Run, store: Store): Promise<RunRequest> {
   const origin = originOf(request, run);
-  const { agent, stream, signal, output } = request;
+  const { agent, stream, signal, output, dependencies } = request;
   // A run that failed before it had a message is asked again with its files.
   const files =
     origin.messages === 0 ? await store.media.many(mediaIn(run.input).map(({ id }) => id)) : new Map();
@@ -100,6 +102,7 @@ async function anew(request: ContinueRequest, run: Run, store: Store): Promise<R
     attachments: [...files.values()].map(attachmentOf),
     stream,
     origin,
+    ...(dependencies && { dependencies }),
     ...(output && { output }),
     ...(signal && { signal }),
   };

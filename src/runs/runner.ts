@@ -313,10 +313,17 @@ export class DurableRunner implements Runner {
         this.#waits(row.session_id);
         return { kind: "queued", runId: row.run_id, sessionId: row.session_id, shownAfter };
       }
-      const { agent, signal } = request;
+      const { agent, signal, dependencies, output } = request;
       const restored = restore(next.progress, { agent, attempt: row.attempt, store, writer: this.#writer });
-      void this.#goOn(restored, store, signal);
-      return { kind: "live", run: restored.run, shownAfter };
+      const { run } = restored;
+      const again = {
+        ...restored.request,
+        ...(signal && { signal }),
+        ...(dependencies && { dependencies }),
+        ...(output && { output }),
+      };
+      void this.#goOn({ ...restored, request: again }, store);
+      return { kind: "live", run, shownAfter };
     } finally {
       this.#arriving.delete(request.runId);
       this.#accepting--;
@@ -446,9 +453,7 @@ export class DurableRunner implements Runner {
   }
 
   /** Sees a run to its end that was begun before. */
-  #goOn(restored: RestoredRun, store: Store, signal?: AbortSignal): Promise<void> {
-    const { run, session, checkpoint } = restored;
-    const request = { ...restored.request, ...(signal && { signal }) };
+  #goOn({ run, request, session, checkpoint }: RestoredRun, store: Store): Promise<void> {
     return this.#keep(run, this.#execution.see(run, request, session, store, checkpoint));
   }
 

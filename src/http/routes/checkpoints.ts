@@ -60,7 +60,11 @@ const get = createRoute({
   tags: ["Runs"],
   request: {
     params: runPath.extend({
-      message_index: z.coerce.number().int().openapi({ type: "integer", example: 2 }),
+      message_index: z
+        .string()
+        .regex(/^-?\d{1,9}$/, "Input should be a valid integer")
+        .transform(Number)
+        .openapi({ type: "integer", example: 2 }),
     }),
     query,
   },
