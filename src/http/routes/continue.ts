@@ -155,7 +155,8 @@ export function continueRoute(app: OpenAPIHono, served: Served): void {
       );
     }
     if (continued.kind === "live") {
-      return c.json(presentRun(await continued.run.ended(), served, principalOf(c)));
+      const run = presentRun(await continued.run.ended(), served, principalOf(c));
+      return c.json({ ...run, events: [] });
     }
     return c.json({ run_id, session_id, status: wireStatus("pending", served) }, 202);
   }
