@@ -123,7 +123,8 @@ export class Execution {
   /** A point from which another process could go on, and where one that stops lets it. */
   async #checkpoint(run: LiveRun): Promise<void> {
     run.checkpoint();
-    if (!run.isReleased) return;
+    // Where calls are still under way, nobody could tell what came of them.
+    if (!run.isReleased || run.begun.size > 0) return;
     await run.flush();
     throw new RunReleasedError();
   }
