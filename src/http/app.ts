@@ -19,6 +19,7 @@ import { optimizeRoute } from "./routes/optimize-memories.ts";
 import { resumeRoutes } from "./routes/resume.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { sessionRunRoutes } from "./routes/session-runs.ts";
+import { sessionStreamRoute } from "./routes/session-stream.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { systemRoutes } from "./routes/system.ts";
 import { userRoutes } from "./routes/users.ts";
@@ -47,6 +48,7 @@ export function createApp(served: Served): OpenAPIHono {
   mediaRoutes(app, served);
   sessionRoutes(app, served);
   sessionRunRoutes(app, served);
+  sessionStreamRoute(app, served);
   compactRoute(app, served);
   memoryRoutes(app, served);
   optimizeRoute(app, served);
