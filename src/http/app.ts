@@ -16,6 +16,7 @@ import { createRunRoute } from "./routes/create-run.ts";
 import { mediaRoutes } from "./routes/media.ts";
 import { memoryRoutes } from "./routes/memories.ts";
 import { optimizeRoute } from "./routes/optimize-memories.ts";
+import { queueRoutes } from "./routes/queue.ts";
 import { resumeRoutes } from "./routes/resume.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { sessionRunRoutes } from "./routes/session-runs.ts";
@@ -45,6 +46,7 @@ export function createApp(served: Served): OpenAPIHono {
   cancelRoute(app, served);
   continueRoute(app, served);
   checkpointRoutes(app, served);
+  queueRoutes(app, served);
   mediaRoutes(app, served);
   sessionRoutes(app, served);
   sessionRunRoutes(app, served);
