@@ -41,9 +41,9 @@ async function mustBeWhole(events: readonly RunEvent[]): Promise<void> {
 }
 
 describe("a network that cuts connections at random", () => {
-  test.concurrent.each([1, 2, 3])(
+  test.concurrent.for([1, 2, 3])(
     "gives each event once, in order, until the end (seed %i)",
-    async (seed) => {
+    async (seed, { onTestFinished }) => {
       const random = seeded(seed);
       // The first event must come through: only then is there a run to come back to.
       const proxy = await startCuttingProxy(server.url, () => 3000 + Math.floor(random() * 15_000));

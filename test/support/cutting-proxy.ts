@@ -5,8 +5,6 @@ export interface CuttingProxy {
   url: string;
   /** Answers that it cut off so far. */
   cuts: number;
-  /** From now on nothing is cut. */
-  calm(): void;
   close(): Promise<void>;
 }
 
@@ -29,7 +27,6 @@ export function seeded(seed: number): () => number {
 export async function startCuttingProxy(target: string, bytes: () => number): Promise<CuttingProxy> {
   const { hostname, port } = new URL(target);
   const sockets = new Set<Socket>();
-  let isCalm = false;
   const server = createServer((client) => {
     const upstream = connect(Number(port), hostname);
     let left = bytes();
@@ -42,20 +39,24 @@ export async function startCuttingProxy(target: string, bytes: () => number): Pr
       from.on("error", () => undefined);
       from.on("close", () => {
         sockets.delete(from);
-        to.destroy();
+        if (from === client) upstream.destroy();
+        else if (left > 0) client.destroy();
       });
     }
     client.on("data", (chunk) => upstream.write(chunk));
     upstream.on("data", (chunk) => {
-      if (isCalm || chunk.length < left) {
+      if (chunk.length < left) {
         left -= chunk.length;
         client.write(chunk);
         return;
       }
       proxy.cuts++;
       // What comes before the cut arrives, in the middle of a frame as often as not.
-      client.write(chunk.subarray(0, left), () => client.resetAndDestroy());
+      client.write(chunk.subarray(0, left));
+      left = 0;
       upstream.destroy();
+      // A browser throws away what it has not read yet when a connection ends before its answer does.
+      setTimeout(() => client.destroy(), 50);
     });
   });
   await new Promise<void>((resolve, reject) => {
@@ -64,9 +65,6 @@ export async function startCuttingProxy(target: string, bytes: () => number): Pr
   const proxy: CuttingProxy = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     cuts: 0,
-    calm() {
-      isCalm = true;
-    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
