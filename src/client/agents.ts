@@ -1,7 +1,7 @@
-import type { Agent, Run } from "./answers.ts";
+import type { AcceptedRun, Agent, Run } from "./answers.ts";
 import { repeatableBy } from "./idempotency.ts";
 import type { CallOptions } from "./options.ts";
-import { type AcceptedRun, type RunOptions, runBody } from "./run-fields.ts";
+import { type RunOptions, runBody } from "./run-fields.ts";
 import { RunStream } from "./run-stream.ts";
 import type { ApiRequest, Transport } from "./transport.ts";
 

@@ -6,6 +6,13 @@ import type { ToolExecution } from "../events/tool-execution.ts";
 
 /** What the server answers: made by `npm run client:types` from its OpenAPI document, never by hand. */
 
+/** In answers of `POST /agents/{agent_id}/runs`. */
+export interface AcceptedRun {
+  run_id: string;
+  session_id: string;
+  status: string;
+}
+
 /** In answers of `GET /agents`. */
 export interface Agent {
   id: string;

@@ -1,13 +1,6 @@
-/** Whether the server takes `Idempotency-Key`. Without it a run whose answer was lost is not sent again. */
-const isTaken = false;
-
-/** What makes a new run repeatable: the same key is the same run. */
-export function repeatableBy(key: string | undefined): {
-  headers?: Record<string, string>;
-  repeatable: boolean;
-} {
-  if (!isTaken && key === undefined) return { repeatable: false };
-  return { headers: { "idempotency-key": key ?? newKey() }, repeatable: true };
+/** What makes a new run repeatable: the same key with the same fields is the same run. */
+export function repeatableBy(key: string = newKey()): { headers: Record<string, string>; repeatable: true } {
+  return { headers: { "idempotency-key": key }, repeatable: true };
 }
 
 /** `crypto.randomUUID` is not there in pages without TLS. */

@@ -15,7 +15,7 @@ export type { Media } from "./media.ts";
 export type { Memories, MemoryListOptions, MemoryOptions } from "./memories.ts";
 export type { CallOptions, ClientOptions } from "./options.ts";
 export type { PageOptions } from "./page.ts";
-export type { AcceptedRun, OnBusy, RunOptions } from "./run-fields.ts";
+export type { OnBusy, RunOptions } from "./run-fields.ts";
 export type { RunStream } from "./run-stream.ts";
 export type {
   Checkpoint,

@@ -6,6 +6,8 @@ import type { Frame } from "./sse.ts";
 export interface ControlFrame {
   event: string;
   run_id?: string;
+  /** Of the run, in upper case where the server speaks to clients of the original. */
+  status?: string;
   /** Of `replay`: how many events follow. */
   total_events?: number;
   /** Of `error`: why the stream does not go on. */

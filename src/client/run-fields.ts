@@ -21,17 +21,10 @@ export interface RunOptions extends CallOptions {
   outputSchema?: JsonObject;
   /** Images, audio, PDF or text for the model. A `File` brings its name. */
   files?: readonly Blob[];
-  /** What happens when another run of the session is under way. */
+  /** What happens when another run of the session is under way. Default `parallel`, in background `enqueue`. */
   onBusy?: OnBusy;
   /** Names this request: the same key with the same fields is the same run. Made up where absent. */
   idempotencyKey?: string;
-}
-
-/** A run that was stored and will be done. */
-export interface AcceptedRun {
-  run_id: string;
-  session_id: string;
-  status: "pending";
 }
 
 /** The body of a new run: JSON, or a form where it has files. */

@@ -1,3 +1,4 @@
+import type { RunStatus } from "../events/run.ts";
 import type { RunEvent } from "../events/run-events.ts";
 import { ConnectionError } from "./errors.ts";
 import { RunCursor, readFrame } from "./run-cursor.ts";
@@ -89,6 +90,9 @@ export class RunStream implements AsyncIterable<RunEvent> {
   }
 }
 
+/** Statuses of a run that goes on. */
+const underWay: ReadonlySet<string> = new Set<RunStatus>(["pending", "running"]);
+
 /** What is known of the run while its stream is read. */
 class RunReader implements StreamReader<RunEvent> {
   readonly knownRunId: Promise<string>;
@@ -140,7 +144,9 @@ class RunReader implements StreamReader<RunEvent> {
   take(frame: Frame): RunEvent | undefined {
     const read = readFrame(frame);
     if ("control" in read) {
-      if (read.control.event === "replay") this.#left = read.control.total_events;
+      const { event, status = "", total_events } = read.control;
+      const isOver = event === "replay" && !underWay.has(status.toLowerCase());
+      if (isOver) this.#left = total_events;
       return undefined;
     }
     const { event } = read;

@@ -1,9 +1,8 @@
 import type { JsonObject } from "../events/json.ts";
 import type { RunStatus } from "../events/run.ts";
-import type { ListedRun, Run } from "./answers.ts";
+import type { AcceptedRun, ListedRun, Run } from "./answers.ts";
 import type { CallOptions } from "./options.ts";
 import { nextCursorOf } from "./page.ts";
-import type { AcceptedRun } from "./run-fields.ts";
 import { RunStream } from "./run-stream.ts";
 import type { ApiRequest, Transport } from "./transport.ts";
 import { onWire } from "./wire-names.ts";

@@ -1,5 +1,6 @@
 import { AgentOSClient, type RunEvent } from "agentos-ts/client";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { engines } from "../support/engines.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 
 /** That the client has a method for each operation of the server, with each of its fields, and that each method works. */
@@ -39,7 +40,6 @@ const implied = [
 
 /** Methods of operations that the server does not have yet. */
 const awaited = [
-  "agents.runInBackground",
   "runs.checkpoint",
   "runs.checkpoints",
   "runs.continue",
@@ -59,7 +59,9 @@ let memoryId: string;
 const sent = new Map<string, Set<string>>();
 
 beforeAll(async () => {
-  server = await startServer({ agent: { enableAgenticMemory: true, enableSessionSummaries: true } });
+  const [engine] = engines;
+  const db = engine!.connect(await engine!.createLocation());
+  server = await startServer({ db, agent: { enableAgenticMemory: true, enableSessionSummaries: true } });
   client = new AgentOSClient({ baseUrl: server.url, fetch: recorded });
   document = (await client.system.openapi()) as Document;
   const run = await client.agents.run("copilot", "hi", {
@@ -96,8 +98,8 @@ const full = {
   sessionState: { a: 1 },
   dependencies: { b: 2 },
   metadata: { c: 3 },
-  cancelOnDisconnect: true,
-};
+  onBusy: "parallel",
+} as const;
 const schema = {
   title: "Answer",
   type: "object",
@@ -124,12 +126,21 @@ const calls: Record<string, [call: () => Promise<unknown>, answer: unknown]> = {
   "agents.list": [() => client.agents.list(), [{ id: "copilot" }]],
   "agents.get": [() => client.agents.get("copilot"), { id: "copilot" }],
   "agents.run": [
-    () => client.agents.run("copilot", '[[say={"answer":"yes"}]]', { ...full, outputSchema: schema }),
+    () =>
+      client.agents.run("copilot", '[[say={"answer":"yes"}]]', {
+        ...full,
+        outputSchema: schema,
+        cancelOnDisconnect: true,
+      }),
     { status: "completed", content: { answer: "yes" }, session_state: { a: 1 }, metadata: { c: 3 } },
   ],
   "agents.stream": [
-    () => outline(client.agents.stream("copilot", "hi", full)),
+    () => outline(client.agents.stream("copilot", "hi", { ...full, background: true })),
     expect.arrayContaining(["RunStarted", "RunContent", "RunCompleted"]),
+  ],
+  "agents.runInBackground": [
+    () => client.agents.runInBackground("copilot", "hi", full),
+    { run_id: expect.any(String), session_id: "s", status: "pending" },
   ],
   "runs.list": [
     () => client.runs.list("copilot", "s", runList),

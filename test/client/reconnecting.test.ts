@@ -44,6 +44,15 @@ describe("what is cut off", () => {
     expect(requests.slice(1).map(asked)).toEqual([resumed(1), resumed(1), resumed(1), resumed(3)]);
   });
 
+  test("a run that waits is not over, however its answer ends", async () => {
+    const { url, requests } = await startScriptedServer([
+      stream([control("replay", { status: "PENDING", total_events: 0 })]),
+      stream([control("subscribed"), frame(0), end(1)]),
+    ]);
+    expect(await all(clientOf(url).runs.resume("copilot", "run_1"))).toEqual([0, 1]);
+    expect(requests).toHaveLength(2);
+  });
+
   test("is read to its pause, and beyond one that was continued since", async () => {
     const pause = (index: number) => frame(index, "RunPaused");
     const { url, requests } = await startScriptedServer([

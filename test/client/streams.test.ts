@@ -66,6 +66,32 @@ describe("a network that cuts connections at random", () => {
     },
   );
 
+  test.each(["stream", "run"] as const)(
+    "a %s whose answer was lost is asked for again, and is the same run",
+    async (how) => {
+      let connections = 0;
+      // The request arrives, and nothing of its answer; then the answer is cut before its first event.
+      const proxy = await startCuttingProxy(server.url, () => [0, 150, 1e9][connections++] ?? 1e9);
+      onTestFinished(() => proxy.close());
+      const client = clientOf(proxy.url);
+      const file = new File(["notes"], "notes.txt", { type: "text/plain" });
+      const options = { sessionId: `lost-${how}`, files: [file] };
+      if (how === "stream") await mustBeWhole(await all(client.agents.stream("copilot", "hello", options)));
+      else
+        expect(await client.agents.run("copilot", "hello", options)).toMatchObject({ status: "completed" });
+      expect(proxy.cuts).toBe(2);
+      expect((await client.runs.list("copilot", options.sessionId)).data).toHaveLength(1);
+    },
+  );
+
+  test("a key of one's own makes of many calls one run", async () => {
+    const client = clientOf(server.url);
+    const options = { idempotencyKey: "order-17" };
+    const runs = await Promise.all([1, 2, 3].map(() => client.agents.run("copilot", "pay", options)));
+    expect(new Set(runs.map(({ run_id }) => run_id)).size).toBe(1);
+    await expect(client.agents.run("copilot", "pay again", options)).rejects.toMatchObject({ status: 422 });
+  });
+
   test("a resumed stream ends at once when its signal is aborted, and the run goes on", async () => {
     const { proxy, url } = await proxyOf(server.url);
     onTestFinished(() => proxy.close());
