@@ -39,6 +39,7 @@ const known: Record<string, string> = {
   JsonValue: "json",
   MediaReference: "messages",
   Message: "messages",
+  Requirement: "requirements",
   RunMetrics: "metrics",
   RunStatus: "run",
   ToolExecution: "tool-execution",

@@ -1,6 +1,7 @@
 import type { JsonObject, JsonValue } from "../events/json.ts";
 import type { MediaReference, Message } from "../events/messages.ts";
 import type { RunMetrics } from "../events/metrics.ts";
+import type { Requirement } from "../events/requirements.ts";
 import type { RunStatus } from "../events/run.ts";
 import type { ToolExecution } from "../events/tool-execution.ts";
 
@@ -165,6 +166,11 @@ export interface ListedRun {
   metadata: JsonObject | null;
   messages: Message[];
   tools: ToolExecution[] | null;
+  requirements: Requirement[] | null;
+  forked_from_run_id: string | null;
+  forked_from_message_index: number | null;
+  regenerated_from: string | null;
+  superseded_by: string | null;
   session_state: JsonObject;
   created_at: string;
   /** What else it has. */
@@ -260,12 +266,17 @@ export interface Run {
   metrics: RunMetrics;
   messages: Message[];
   tools: ToolExecution[];
+  requirements: Requirement[];
   input: {
     input_content: string;
     files?: MediaReference[];
     images?: MediaReference[];
     audio?: MediaReference[];
   };
+  forked_from_run_id?: string;
+  forked_from_message_index?: number;
+  regenerated_from?: string;
+  superseded_by?: string;
   error_type?: string;
   /** Unix time in seconds. */
   created_at: number;

@@ -63,10 +63,13 @@ export class StreamError extends ClientError {
   override readonly name = "StreamError";
   readonly code = "stream";
   readonly runId: string | undefined;
+  /** The server's name for the kind of error, such as `log_gone`; undefined where the server did not say it. */
+  readonly errorType: string | undefined;
 
-  constructor(message: string, runId?: string) {
+  constructor(message: string, from: { run_id?: string; error_type?: string } = {}) {
     super(message);
-    this.runId = runId;
+    this.runId = from.run_id;
+    this.errorType = from.error_type;
   }
 }
 

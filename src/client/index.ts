@@ -4,9 +4,10 @@ export type { JsonObject, JsonValue } from "../events/json.ts";
 export type { MemoryChange } from "../events/memories.ts";
 export type { MediaReference, Message, MessageMetrics, MessageToolCall } from "../events/messages.ts";
 export type { ModelUsage, RunMetrics, TokenUsage } from "../events/metrics.ts";
+export type { Requirement } from "../events/requirements.ts";
 export type { FoldedRun, RunStatus } from "../events/run.ts";
 export type { RunEvent, RunEventBody, RunEventEnvelope } from "../events/run-events.ts";
-export type { ToolExecution } from "../events/tool-execution.ts";
+export type { ToolExecution, UserInputField } from "../events/tool-execution.ts";
 export type { Agents, StreamOptions } from "./agents.ts";
 export type * from "./answers.ts";
 export { AgentOSClient } from "./client.ts";
@@ -24,6 +25,7 @@ export type {
   RunPage,
   RunRefOptions,
   Runs,
+  ToolDecision,
 } from "./runs.ts";
 export type {
   NewSessionOptions,

@@ -12,6 +12,8 @@ export interface ControlFrame {
   total_events?: number;
   /** Of `error`: why the stream does not go on. */
   error?: string;
+  /** Of `error`: the kind. */
+  error_type?: string;
 }
 
 /** @throws {StreamError} when a frame is neither an event nor a control frame, or says that the stream cannot go on */
@@ -24,7 +26,7 @@ export function readFrame({ data }: Frame): { event: RunEvent } | { control: Con
   }
   if ("event_index" in content) return { event: content };
   if (content.event === "error") {
-    throw new StreamError(content.error ?? "The server gave no reason.", content.run_id);
+    throw new StreamError(content.error ?? "The server gave no reason.", content);
   }
   return { control: content };
 }

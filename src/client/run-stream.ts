@@ -156,7 +156,7 @@ class RunReader implements StreamReader<RunEvent> {
     this.sessionId = event.session_id;
     this.#id.resolve(event.run_id);
     // More may follow it: the log of a run that was continued has the pause too.
-    this.#isPaused = (event.event as string) === "RunPaused";
+    this.#isPaused = event.event === "RunPaused";
     return event;
   }
 

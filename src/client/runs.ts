@@ -1,5 +1,5 @@
-import type { JsonObject } from "../events/json.ts";
 import type { RunStatus } from "../events/run.ts";
+import type { ToolExecution } from "../events/tool-execution.ts";
 import type { AcceptedRun, ListedRun, Run } from "./answers.ts";
 import type { CallOptions } from "./options.ts";
 import { nextCursorOf } from "./page.ts";
@@ -31,10 +31,16 @@ export interface RunPage<T> {
   nextCursor?: string;
 }
 
+/** A call that waits, with what was decided of it. */
+export type ToolDecision = Pick<ToolExecution, "tool_call_id"> & Partial<ToolExecution>;
+
 /** What is decided of a tool call that waits, and how a run goes on. */
 export interface ContinueOptions extends RunRefOptions {
-  /** The tool calls of a paused run with what was decided: as its `tools` or `RunPaused` had them, and `confirmed` or `result`. */
-  tools?: readonly JsonObject[];
+  /**
+   * The calls that a paused run waits for, with what was decided: `confirmed`, the values of `user_input_schema`, or the
+   * `result`. The call as the run's `tools` or `RunPaused` had it will do.
+   */
+  tools?: readonly ToolDecision[];
   /** A follow-up to a run that has ended: it begins a run of its own. */
   input?: string;
   /** `end`, `last_user`, or the index of a message. */

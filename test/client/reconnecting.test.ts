@@ -82,6 +82,20 @@ describe("what is cut off", () => {
     expect(await all(clientOf(url).agents.stream("copilot", "hi"))).toEqual([0, 1, 2, 3, 2]);
   });
 
+  test("a reader that is ahead of what a dead server stored comes back until the run is ended", async () => {
+    const ahead = stream([control("error", { error: "There is none.", error_type: "ahead_of_log" })]);
+    const { url } = await startScriptedServer([
+      stream([frame(0), frame(1)], true),
+      ahead,
+      ahead,
+      stream([control("replay", { total_events: 1 }), frame(1, "RunError")]),
+      ahead,
+    ]);
+    expect(await all(clientOf(url).agents.stream("copilot", "hi"))).toEqual([0, 1, 1]);
+    const wrong = all(clientOf(url).runs.resume("copilot", "run_1", { after: 5 }));
+    await expect(wrong).rejects.toMatchObject({ message: "There is none." });
+  });
+
   test("a continued run is numbered on from wherever its pause was", async () => {
     const { url, requests } = await startScriptedServer([
       stream([frame(7, "RunContinued"), frame(8)], true),
@@ -129,11 +143,14 @@ describe("what the server refuses", () => {
   test("a control frame that says error ends the stream with its text", async () => {
     const { url, requests } = await startScriptedServer([
       stream([frame(0)], true),
-      stream([control("error", { error: "The events of this run are no longer kept." })]),
+      stream([
+        control("error", { error: "The events of this run are no longer kept.", error_type: "log_gone" }),
+      ]),
     ]);
     await expect(all(clientOf(url).agents.stream("copilot", "hi"))).rejects.toMatchObject({
       code: "stream",
       runId: "run_1",
+      errorType: "log_gone",
       message: "The events of this run are no longer kept.",
     });
     expect(requests).toHaveLength(2);
