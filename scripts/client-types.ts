@@ -17,6 +17,7 @@ interface Schema {
   const?: unknown;
   anyOf?: Schema[];
   oneOf?: Schema[];
+  allOf?: Schema[];
   items?: Schema;
   properties?: Record<string, Schema>;
   required?: string[];
@@ -154,11 +155,27 @@ class Types {
 
   #named(name: string, where: string): string {
     if (known[name] !== undefined) return this.#import(name);
-    const schema = this.#schemas[name]!;
+    const schema = this.#whole(this.#schemas[name]!);
     const isObject = schema.type === "object" && schema.properties !== undefined;
     if (!isObject) return this.#type(schema, where);
     this.#make(name, schema, where);
     return name;
+  }
+
+  /** An object that extends another as one. */
+  #whole(schema: Schema): Schema {
+    const { allOf, ...rest } = schema;
+    if (!allOf) return schema;
+    const parts = allOf.map((part) => {
+      const named = part.$ref === undefined ? part : this.#schemas[part.$ref.split("/").at(-1)!]!;
+      return this.#whole(named);
+    });
+    return {
+      type: "object",
+      ...rest,
+      properties: Object.assign({}, ...parts.map(({ properties }) => properties)),
+      required: parts.flatMap(({ required = [] }) => required),
+    };
   }
 
   #import(name: string): string {

@@ -1,11 +1,14 @@
 import { Agents } from "./agents.ts";
 import { Media } from "./media.ts";
 import { Memories } from "./memories.ts";
+import { MetricDays } from "./metrics.ts";
 import { type ClientOptions, settingsOf } from "./options.ts";
 import { Runs } from "./runs.ts";
+import { ServiceAccounts } from "./service-accounts.ts";
 import { Sessions } from "./sessions.ts";
 import { System } from "./system.ts";
 import { Token } from "./token.ts";
+import { Traces } from "./traces.ts";
 import { Transport } from "./transport.ts";
 import { Users } from "./users.ts";
 
@@ -26,6 +29,9 @@ export class AgentOSClient {
   readonly memories: Memories;
   readonly users: Users;
   readonly media: Media;
+  readonly traces: Traces;
+  readonly metrics: MetricDays;
+  readonly serviceAccounts: ServiceAccounts;
   readonly system: System;
 
   constructor(options: ClientOptions) {
@@ -36,6 +42,9 @@ export class AgentOSClient {
     this.memories = new Memories(transport);
     this.users = new Users(transport);
     this.media = new Media(transport);
+    this.traces = new Traces(transport);
+    this.metrics = new MetricDays(transport);
+    this.serviceAccounts = new ServiceAccounts(transport);
     this.system = new System(transport);
   }
 }

@@ -10,10 +10,12 @@ export type { RunEvent, RunEventBody, RunEventEnvelope } from "../events/run-eve
 export type { ToolExecution, UserInputField } from "../events/tool-execution.ts";
 export type { Agents, StreamOptions } from "./agents.ts";
 export type * from "./answers.ts";
+export type * from "./awaited.ts";
 export { AgentOSClient } from "./client.ts";
 export * from "./errors.ts";
 export type { Media } from "./media.ts";
 export type { Memories, MemoryListOptions, MemoryOptions } from "./memories.ts";
+export type { MetricDays, MetricsOptions } from "./metrics.ts";
 export type { CallOptions, ClientOptions } from "./options.ts";
 export type { PageOptions } from "./page.ts";
 export type { OnBusy, RunOptions } from "./run-fields.ts";
@@ -27,6 +29,7 @@ export type {
   Runs,
   ToolDecision,
 } from "./runs.ts";
+export type { NewServiceAccountOptions, ServiceAccounts } from "./service-accounts.ts";
 export type {
   NewSessionOptions,
   SessionChange,
@@ -35,6 +38,7 @@ export type {
   Sessions,
   UserOptions,
 } from "./sessions.ts";
-export type { System } from "./system.ts";
+export type { AuditLogOptions, System } from "./system.ts";
 export type { TokenSource } from "./token.ts";
+export type { TraceFilter, TraceListOptions, TraceStatsOptions, Traces } from "./traces.ts";
 export type { ExportedEntry, Users } from "./users.ts";

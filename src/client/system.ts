@@ -1,7 +1,18 @@
 import type { JsonObject } from "../events/json.ts";
 import type { Config, Health, Home, Info, Ready } from "./answers.ts";
+import type { AuditLog } from "./awaited.ts";
 import type { CallOptions } from "./options.ts";
 import type { Transport } from "./transport.ts";
+
+/** Which entries of the audit log are meant. */
+export interface AuditLogOptions extends CallOptions {
+  outcome?: "denied" | "allowed";
+  userId?: string;
+  /** Default 100, at most 1,000. */
+  limit?: number;
+  /** The `meta.next_cursor` of another page. */
+  cursor?: number;
+}
 
 /** What the server tells of itself. */
 export class System {
@@ -39,6 +50,11 @@ export class System {
   /** The OpenAPI document. */
   openapi({ signal }: CallOptions = {}): Promise<JsonObject> {
     return this.#transport.json({ method: "GET", path: ["openapi.json"], signal });
+  }
+
+  /** What was refused, and what administrators did, newest first. */
+  auditLog({ signal, ...query }: AuditLogOptions = {}): Promise<AuditLog> {
+    return this.#transport.json({ method: "GET", path: ["audit-log"], query, signal });
   }
 
   /** The teams: there are none. */

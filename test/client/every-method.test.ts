@@ -40,12 +40,28 @@ const implied = [
 
 /** Methods of operations that the server does not have yet. */
 const awaited = [
+  "metrics.get",
+  "metrics.prometheus",
+  "metrics.refresh",
+  "metrics.refreshInBackground",
+  "metrics.refreshStatus",
   "runs.checkpoint",
   "runs.checkpoints",
   "runs.continue",
   "runs.continueInBackground",
   "runs.continueStream",
+  "serviceAccounts.create",
+  "serviceAccounts.list",
+  "serviceAccounts.revoke",
   "sessions.follow",
+  "system.auditLog",
+  "traces.filterSchema",
+  "traces.get",
+  "traces.list",
+  "traces.search",
+  "traces.searchSessions",
+  "traces.sessionStats",
+  "traces.span",
 ];
 
 let server: TestServer;
