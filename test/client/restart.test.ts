@@ -1,5 +1,5 @@
 import { AgentOSClient, fold, type RunEvent } from "agentos-ts/client";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, type TestContext, test } from "vitest";
 import { engines } from "../support/engines.ts";
 import { freePort } from "../support/free-port.ts";
 import { startMockModel } from "../support/mock-model.ts";
@@ -9,7 +9,9 @@ import { type ServerProcess, startServerProcess } from "../support/server-proces
 
 describe.each(engines)("on $name", (engine) => {
   /** A server that can be killed in the middle of everything, and comes back at the same place. */
-  async function startMortal(): Promise<{ client: AgentOSClient; restart: () => Promise<void> }> {
+  async function startMortal(
+    atEnd: TestContext["onTestFinished"],
+  ): Promise<{ client: AgentOSClient; restart: () => Promise<void> }> {
     const model = await startMockModel();
     const settings = {
       ...engine.environment(await engine.createLocation()),
@@ -18,7 +20,7 @@ describe.each(engines)("on $name", (engine) => {
       PORT: String(await freePort()),
     };
     let server: ServerProcess = await startServerProcess(settings);
-    onTestFinished(async () => {
+    atEnd(async () => {
       await server.kill("SIGKILL");
       await model.close();
     });
@@ -37,8 +39,10 @@ describe.each(engines)("on $name", (engine) => {
     };
   }
 
-  test("a foreground run ends with why, and what was read folds to what is stored", async () => {
-    const { client, restart } = await startMortal();
+  test.concurrent("a foreground run ends with why, and what was read folds to what is stored", async ({
+    onTestFinished,
+  }) => {
+    const { client, restart } = await startMortal(onTestFinished);
     const events: RunEvent[] = [];
     const message = '[[tool=add {"a":1,"b":2}]] [[delay=20]] [[tokens=200]]';
     for await (const event of client.agents.stream("copilot", message)) {
@@ -56,5 +60,27 @@ describe.each(engines)("on $name", (engine) => {
       tools: run.tools,
     });
     expect(reasoning_content).toBe(run.reasoning_content ?? "");
+  });
+
+  test.concurrent("a background run goes on, and its reader gets each event once", async ({
+    onTestFinished,
+  }) => {
+    const { client, restart } = await startMortal(onTestFinished);
+    const events: RunEvent[] = [];
+    const message = '[[tool=add {"a":1,"b":2}]] [[delay=20]] [[tokens=200]]';
+    for await (const event of client.agents.stream("copilot", message, { background: true })) {
+      events.push(event);
+      if (event.event_index === 30) await restart();
+    }
+    expect(events.map(({ event_index }) => event_index)).toEqual(events.map((_, i) => i));
+    expect(events.map(({ event }) => event)).toContain("RunRecovered");
+    const { status, content, tools } = fold(events);
+    const run = await client.runs.get("copilot", events[0]!.run_id);
+    expect(run.status).toBe("completed");
+    expect({ status, content, tools }).toEqual({
+      status: run.status,
+      content: run.content,
+      tools: run.tools,
+    });
   });
 });
