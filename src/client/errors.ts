@@ -58,6 +58,12 @@ export class ConnectionError extends ClientError {
   readonly code = "connection";
 }
 
+/** The function that gives the token failed; `cause` is what it threw. */
+export class TokenError extends ClientError {
+  override readonly name = "TokenError";
+  readonly code = "token";
+}
+
 /** A stream cannot go on: the server says why, such as that the run's events are no longer kept; or it sent no events. */
 export class StreamError extends ClientError {
   override readonly name = "StreamError";

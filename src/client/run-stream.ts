@@ -132,6 +132,7 @@ class RunReader implements StreamReader<RunEvent> {
 
   request(): ApiRequest {
     this.#left = undefined;
+    this.#isPaused = false;
     const { agentId, begin } = this.#start;
     if (!this.#cursor) return begin!;
     return {

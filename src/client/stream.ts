@@ -1,5 +1,5 @@
 import { delayOf, pause } from "./backoff.ts";
-import { ApiError, ConnectionError, StreamError } from "./errors.ts";
+import { ApiError, ConnectionError, StreamError, TokenError } from "./errors.ts";
 import { type Frame, SseParser } from "./sse.ts";
 import { type ApiRequest, isPassing, type Transport } from "./transport.ts";
 
@@ -32,7 +32,8 @@ export async function* readStream<T>(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<T, void, void> {
   const { retries, reconnects, retryDelay, maxRetryDelay, idleTimeout } = transport.settings;
-  const parser: { retry: number | undefined } = { retry: undefined };
+  const seen: { retry: number | undefined } = { retry: undefined };
+  let hasConnected = false;
   let hasBegun = false;
   for (let failures = 0; ; failures++) {
     signal?.throwIfAborted();
@@ -40,9 +41,11 @@ export async function* readStream<T>(
     const openedAt = Date.now();
     let failure: unknown;
     try {
-      const response = await transport.open({ ...reader.request(), signal: connection.signal });
+      const request = { ...reader.request(), signal: connection.signal };
+      const response = await connection.withinTime(() => transport.open(request));
       if (response.status === 204) return;
-      for await (const frame of connection.frames(response, parser)) {
+      hasConnected = true;
+      for await (const frame of connection.frames(response, seen)) {
         const event = reader.take(frame);
         if (event === undefined) continue;
         hasBegun = true;
@@ -54,9 +57,7 @@ export async function* readStream<T>(
       failure = new ConnectionError("The stream ended, and the run did not.");
     } catch (error) {
       signal?.throwIfAborted();
-      // What was read here may be more than a server stored that died since: the run's end is still to come.
-      const isAhead = hasBegun && error instanceof StreamError && error.errorType === "ahead_of_log";
-      if (!isAhead && !isPassing(error)) throw error;
+      if (!isPassing(error) && !(hasBegun && mayPassLater(error))) throw error;
       failure = error;
     } finally {
       connection.close();
@@ -64,8 +65,8 @@ export async function* readStream<T>(
     // A connection that held for long and brought nothing is a run that thinks, or a session where nothing happens.
     if (Date.now() - openedAt > maxRetryDelay * 1000) failures = 0;
     const isRepeatable = reader.request().repeatable !== false;
-    if (!isRepeatable || failures >= (hasBegun ? reconnects : retries)) throw failure;
-    const retry = parser.retry === undefined ? undefined : parser.retry / 1000;
+    if (!isRepeatable || failures >= (hasConnected ? reconnects : retries)) throw failure;
+    const retry = seen.retry === undefined ? undefined : seen.retry / 1000;
     const retryAfter = failure instanceof ApiError ? failure.retryAfter : undefined;
     const wait = {
       failures,
@@ -76,6 +77,14 @@ export async function* readStream<T>(
     await pause(delayOf(wait), signal);
     transport.token.renew();
   }
+}
+
+/** What only a stream that has begun comes back from. */
+function mayPassLater(error: unknown): boolean {
+  // Where there is no network, there is no token either.
+  if (error instanceof TokenError) return true;
+  // What was read may be more than a server stored that died since: the run's end is still to come.
+  return error instanceof StreamError && error.errorType === "ahead_of_log";
 }
 
 /** One answer of a stream, which ends with the caller's signal, or when the server is silent for too long. */
@@ -101,6 +110,18 @@ class Connection {
     this.#abort.abort();
   }
 
+  /** @throws {ConnectionError} when the server says nothing for too long */
+  async withinTime<T>(work: () => Promise<T>): Promise<T> {
+    const seconds = this.#idleTimeout;
+    const silent = () => this.#abort.abort(new ConnectionError(`The server said nothing for ${seconds} s.`));
+    const timer = setTimeout(silent, seconds * 1000);
+    try {
+      return await work();
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   async *frames(response: Response, seen: { retry: number | undefined }): AsyncGenerator<Frame, void, void> {
     const type = response.headers.get("content-type") ?? "nothing";
     if (!response.body || !type.startsWith("text/event-stream")) {
@@ -110,22 +131,13 @@ class Connection {
     const decoder = new TextDecoder();
     const body = response.body.getReader();
     while (true) {
-      const { done, value } = await this.#read(body);
+      const { done, value } = await this.withinTime(() => body.read()).catch((cause: unknown) => {
+        throw new ConnectionError("The stream was cut off.", { cause });
+      });
       if (done) return;
       const frames = parser.push(decoder.decode(value, { stream: true }));
       seen.retry = parser.retry ?? seen.retry;
       yield* frames;
-    }
-  }
-
-  async #read(body: ReadableStreamDefaultReader<Uint8Array>) {
-    const timer = setTimeout(() => this.#abort.abort(), this.#idleTimeout * 1000);
-    try {
-      return await body.read();
-    } catch (error) {
-      throw new ConnectionError("The stream was cut off.", { cause: error });
-    } finally {
-      clearTimeout(timer);
     }
   }
 }

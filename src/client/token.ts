@@ -1,3 +1,5 @@
+import { TokenError } from "./errors.ts";
+
 /** A token, or a function that gets one: it is asked again when the token has expired, was refused, or a stream reconnects. */
 export type TokenSource = string | (() => string | Promise<string>);
 
@@ -28,7 +30,7 @@ export class Token {
    * The token to send, or none.
    *
    * @param refused - a token that must not be given again: another request may have got a new one meanwhile
-   * @throws what the function throws
+   * @throws {TokenError} when the function fails
    */
   async get(refused?: string): Promise<string | undefined> {
     if (typeof this.#source !== "function") return this.#source;
@@ -50,8 +52,13 @@ export class Token {
 
   #ask(source: () => string | Promise<string>): Promise<HeldToken> {
     const asked = (async () => {
-      const text = await source();
-      return { text, end: endOf(text) };
+      try {
+        const text = await source();
+        return { text, end: endOf(text) };
+      } catch (cause) {
+        const reason = cause instanceof Error ? cause.message : String(cause);
+        throw new TokenError(`No token could be got: ${reason}`, { cause });
+      }
     })();
     // A failure is told to who asked, and not kept.
     asked.catch(() => {

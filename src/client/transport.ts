@@ -139,8 +139,9 @@ async function errorOf(response: Response): Promise<ApiError> {
 /** An error as the server writes it; of what a proxy writes nothing is known. */
 function bodyOf(text: string): { detail?: string | ErrorDetail[]; request_id?: string } {
   try {
-    const body: unknown = JSON.parse(text);
-    return typeof body === "object" && body !== null ? body : {};
+    const { detail, request_id } = JSON.parse(text);
+    const isOurs = typeof detail === "string" || Array.isArray(detail);
+    return isOurs ? { detail, request_id } : {};
   } catch {
     return {};
   }

@@ -53,6 +53,23 @@ describe("what is cut off", () => {
     expect(requests).toHaveLength(2);
   });
 
+  test("a run that was paused and goes on is not over, when the next answer ends without an event", async () => {
+    const { url } = await startScriptedServer([
+      stream([frame(0), frame(1, "RunPaused")], true),
+      stream([control("subscribed")]),
+      stream([frame(2, "RunContinued"), end(3)]),
+    ]);
+    expect(await all(clientOf(url).agents.stream("copilot", "hi"))).toEqual([0, 1, 2, 3]);
+  });
+
+  test("a server that does not even answer is asked again", async () => {
+    const { url, requests } = await startScriptedServer([() => undefined, stream([frame(0), end(1)])]);
+    expect(await all(clientOf(url, { idleTimeout: 0.2 }).agents.stream("copilot", "hi"))).toEqual([0, 1]);
+    const [first, second] = requests.map(({ headers }) => headers["idempotency-key"]);
+    expect(first).toMatch(/^[0-9a-f]{32}$/);
+    expect(second).toBe(first);
+  });
+
   test("is read to its pause, and beyond one that was continued since", async () => {
     const pause = (index: number) => frame(index, "RunPaused");
     const { url, requests } = await startScriptedServer([

@@ -90,6 +90,19 @@ describe("the token", () => {
     expect(requests.map(sent)).toEqual(["Bearer 1", "Bearer 2", "Bearer 3", "Bearer 4"]);
   });
 
+  test("that cannot be got for a while does not end a stream that has begun", async () => {
+    const { url, requests } = await startScriptedServer([
+      stream([frame(0)], true),
+      stream([frame(1, "RunCompleted")]),
+    ]);
+    const tokens = ["first", undefined, undefined, "second"];
+    const client = clientOf(url, {
+      token: async () => tokens.shift() ?? Promise.reject(new TypeError("fetch failed")),
+    });
+    for await (const _ of client.agents.stream("copilot", "hi"));
+    expect(requests.map(sent)).toEqual(["Bearer first", "Bearer second"]);
+  });
+
   test("a function that fails is asked again with the next request", async () => {
     const { url } = await startScriptedServer([fine]);
     let isAway = true;
@@ -99,7 +112,11 @@ describe("the token", () => {
         return "fresh";
       },
     });
-    await expect(client.agents.list()).rejects.toThrow("the issuer is away");
+    await expect(client.agents.list()).rejects.toMatchObject({
+      code: "token",
+      message: "No token could be got: the issuer is away",
+      cause: expect.any(Error),
+    });
     isAway = false;
     expect(await client.agents.list()).toEqual([]);
   });
@@ -133,16 +150,19 @@ describe("a request that failed", () => {
     expect(await clientOf(url).agents.list()).toEqual([]);
   });
 
-  test("tells what a proxy said, where it was none of ours", async () => {
-    const page: Parameters<typeof startScriptedServer>[0][number] = (response) =>
-      void response.writeHead(502).end("<h1>Bad Gateway</h1>");
-    const { url } = await startScriptedServer([page]);
-    const error = await clientOf(url, { retries: 0 })
-      .agents.list()
-      .catch((thrown: unknown) => thrown);
-    expect(error).toBeInstanceOf(ApiError);
-    expect(error).toMatchObject({ status: 502, detail: "<h1>Bad Gateway</h1>", requestId: undefined });
-  });
+  test.each(["<h1>Bad Gateway</h1>", '{"detail":{"no":"text"}}', "null"])(
+    "tells what a proxy said: %s",
+    async (said) => {
+      const page: Parameters<typeof startScriptedServer>[0][number] = (response) =>
+        void response.writeHead(502).end(said);
+      const { url } = await startScriptedServer([page]);
+      const error = await clientOf(url, { retries: 0 })
+        .agents.list()
+        .catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(ApiError);
+      expect(error).toMatchObject({ status: 502, detail: said, requestId: undefined });
+    },
+  );
 
   test("is given up at once when its signal is aborted", async () => {
     const { url } = await startScriptedServer([() => undefined]);
