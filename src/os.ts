@@ -1,6 +1,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { type Logger, pino } from "pino";
 import { BaseAgent } from "./agent/agent.ts";
+import { authorizationFrom, unusedKeyWarning } from "./authorization.ts";
 import type { Database } from "./db/database.ts";
 import { inMemory } from "./db/sqlite/connection.ts";
 import { SqliteDb } from "./db/sqlite/sqlite-db.ts";
@@ -8,6 +9,8 @@ import { ConfigurationError } from "./errors.ts";
 import { newId } from "./events/ids.ts";
 import { isJsonObject } from "./events/json.ts";
 import { createApp } from "./http/app.ts";
+import { Authenticator } from "./http/auth/authenticator.ts";
+import { type AuthorizationOptions, authorizationShape } from "./http/auth/options.ts";
 import type { Served } from "./http/served.ts";
 import { mustFit, refuseUnfit, refuseUnknown, type Shape, shapes } from "./options.ts";
 import type { LogWriterOptions } from "./runs/log-writer.ts";
@@ -31,6 +34,16 @@ export interface AgentOSOptions {
   version?: string;
   /** Status in upper case, and what else clients of the original expect. Default: the setting `AGENTOS_AGNO_COMPAT`. */
   agnoCompat?: boolean;
+  /**
+   * Whether callers need a token, and what they may do with it. Default: the setting `AGENTOS_AUTHORIZATION`. With `true` the
+   * keys come from the settings `JWT_VERIFICATION_KEY`, `JWT_JWKS_FILE` or `JWT_JWKS_URL`.
+   */
+  authorization?: boolean | AuthorizationOptions;
+  /**
+   * Proxies of yours before the server, each of which adds to `X-Forwarded-For`: how a client's address is known. Default:
+   * the setting `AGENTOS_TRUSTED_PROXIES`, else 0.
+   */
+  trustedProxies?: number;
   /** Origins of pages that may call it, or `["*"]`. Default: pages on localhost and 127.0.0.1, any port. */
   corsOrigins?: readonly string[];
   /** Bytes that a JSON or urlencoded body may have. Default 1 MiB. */
@@ -85,6 +98,11 @@ const wanted = {
   description: shapes.text,
   version: shapes.text,
   agnoCompat: shapes.flag,
+  authorization: authorizationShape,
+  trustedProxies: {
+    fits: (value) => notNegative.fits(value) && Number.isInteger(value),
+    words: "a whole number that is not negative",
+  },
   corsOrigins: shapes.texts,
   maxJsonBytes: notNegative,
   maxUploadBytes: notNegative,
@@ -151,6 +169,7 @@ export class AgentOS {
       db: this.db,
       runner,
       logger,
+      auth: this.#authenticator(options, logger),
       agnoCompat: options.agnoCompat ?? readSetting("AGENTOS_AGNO_COMPAT"),
       limits: {
         json: options.maxJsonBytes ?? 1024 ** 2,
@@ -195,9 +214,27 @@ export class AgentOS {
     return this.#closing;
   }
 
+  #authenticator(options: AgentOSOptions, logger: Logger): Authenticator | undefined {
+    const found = authorizationFrom(options.authorization, this.id);
+    if (!found) return undefined;
+    if ("unused" in found) {
+      logger.warn(unusedKeyWarning(found.unused));
+      return undefined;
+    }
+    return new Authenticator(found.authorization, {
+      serverStore: async () => {
+        await this.db.open();
+        return this.db.serverStore();
+      },
+      proxies: options.trustedProxies ?? readSetting("AGENTOS_TRUSTED_PROXIES"),
+      logger,
+    });
+  }
+
   async #close(): Promise<void> {
     await this.#served.runner.drain(this.#drainTimeout * 1000);
     await this.#server?.stopListening();
+    await this.#served.auth?.close();
     await this.db.close();
   }
 }

@@ -129,6 +129,7 @@ async function invoke(
     sessionId: context.sessionId,
     agentId: context.agent.id,
     ...(context.userId === undefined ? {} : { userId: context.userId }),
+    scopes: context.scopes,
     toolCallId: call.id,
     sessionState: context.sessionState,
     dependencies: context.dependencies,

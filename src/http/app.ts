@@ -2,6 +2,8 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { TrieRouter } from "hono/router/trie-router";
 import { MethodNotAllowedError, NotFoundError } from "../errors.ts";
+import { gate, openGate } from "./auth/gate.ts";
+import { OwnRoutes } from "./auth/matched-route.ts";
 import { corsFor } from "./cors.ts";
 import { docsRoutes } from "./docs.ts";
 import { answerError, fromZod } from "./errors.ts";
@@ -32,7 +34,12 @@ export function createApp(served: Served): OpenAPIHono {
       throw fromZod(result.error, "path", c.req.param());
     },
   });
-  app.use(corsFor(served.corsOrigins), refuseOtherMethods(app));
+  const own = new OwnRoutes();
+  app.use(
+    corsFor(served.corsOrigins),
+    refuseOtherMethods(app),
+    served.auth ? gate(served.auth, own) : openGate,
+  );
   systemRoutes(app, served);
   agentRoutes(app, served);
   runRoutes(app, served);
@@ -47,6 +54,7 @@ export function createApp(served: Served): OpenAPIHono {
   userRoutes(app, served);
   openapiRoute(app, served);
   docsRoutes(app, served);
+  own.take(app.routes);
   app.onError((error, c) => answerError(error, c, served.logger));
   app.notFound((c) => answerError(unmatched(app, c), c, served.logger));
   return app;

@@ -9,8 +9,11 @@ import {
   DatabaseOpenError,
   DatabaseUnavailableError,
   type ErrorDetail,
+  ForbiddenError,
   InvalidRequestError,
   MethodNotAllowedError,
+  TooManyRequestsError,
+  UnauthorizedError,
   UnavailableError,
 } from "../errors.ts";
 import { newId } from "../events/ids.ts";
@@ -39,7 +42,14 @@ export function answerError(thrown: unknown, c: Context, logger: Logger): Respon
   }
   if (error.status >= 500)
     logger.warn({ err: error, request_id: requestId, path: c.req.path }, "request refused");
-  if (error instanceof UnavailableError) c.header("Retry-After", String(error.retryAfter));
+  if (error instanceof UnavailableError || error instanceof TooManyRequestsError) {
+    c.header("Retry-After", String(error.retryAfter));
+  }
+  if (error instanceof UnauthorizedError) c.header("WWW-Authenticate", error.challenge);
+  if (error instanceof ForbiddenError && error.scopes.length > 0) {
+    const scopes = error.scopes.join(" ");
+    c.header("WWW-Authenticate", `Bearer realm="agentos", error="insufficient_scope", scope="${scopes}"`);
+  }
   if (error instanceof MethodNotAllowedError) c.header("Allow", error.allowed.join(", "));
   const detail = (error instanceof InvalidRequestError && error.details) || error.message;
   return c.json({ detail, request_id: requestId }, error.status as ContentfulStatusCode);

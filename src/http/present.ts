@@ -75,7 +75,10 @@ export function isoTime(seconds: number): string {
 
 /** System prompts are the server's business, and what only the provider understands is nobody's. */
 export function presentMessages(messages: readonly Message[], principal: Principal): JsonObject[] {
-  const shown = principal.unrestricted ? messages : messages.filter(({ role }) => role !== "system");
+  const shown =
+    principal.unrestricted && principal.seesPrompts !== false
+      ? messages
+      : messages.filter(({ role }) => role !== "system");
   return shown.map(({ provider_items: _, ...message }) => message);
 }
 

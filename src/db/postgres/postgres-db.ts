@@ -16,6 +16,7 @@ import { acceptParameters, type ClaimedSession, mediaQueries, sessionStart } fro
 import { endedByThese } from "../queries/ended.ts";
 import type { LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
+import { createServerStore, type ServerStore } from "../server-store.ts";
 import { type Store, storeFactory } from "../store.ts";
 import { appendText, appendValues } from "./append.ts";
 import { createPool } from "./pool.ts";
@@ -56,6 +57,7 @@ export class PostgresDb implements Database {
   readonly #controlPool: pg.Pool;
   readonly #leases: Leases;
   readonly #storeFor: (principal: Principal) => Store;
+  readonly #serverStore: ServerStore;
   readonly #appendText: string;
   #opening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -77,6 +79,7 @@ export class PostgresDb implements Database {
     this.#appendText = appendText(this.#schema);
     this.#engine = this.#makeEngine(db);
     this.#storeFor = storeFactory(this.#engine, db);
+    this.#serverStore = createServerStore(this.#engine);
     const control = new Kysely<Tables>({
       dialect: new PostgresDialect({ pool: telling(this.#controlPool) }),
     }).withSchema(this.#schema);
@@ -107,6 +110,10 @@ export class PostgresDb implements Database {
 
   storeFor(principal: Principal): Store {
     return this.#storeFor(principal);
+  }
+
+  serverStore(): ServerStore {
+    return this.#serverStore;
   }
 
   leases(): Leases {

@@ -9,6 +9,7 @@ import type { Principal } from "../principal.ts";
 import { endedByThese } from "../queries/ended.ts";
 import type { LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
+import { createServerStore, type ServerStore } from "../server-store.ts";
 import { type Store, storeFactory } from "../store.ts";
 import { inMemory, SqliteConnection } from "./connection.ts";
 import { GroupCommit } from "./group-commit.ts";
@@ -38,6 +39,7 @@ interface Open {
   index: TextIndex;
   writes: SqliteRunWrites;
   storeFor: (principal: Principal) => Store;
+  serverStore: ServerStore;
   leases: Leases;
   checkpointer: Checkpointer | undefined;
 }
@@ -111,6 +113,10 @@ export class SqliteDb implements Database {
     return this.#opened.storeFor(principal);
   }
 
+  serverStore(): ServerStore {
+    return this.#opened.serverStore;
+  }
+
   leases(): Leases {
     return this.#opened.leases;
   }
@@ -169,6 +175,7 @@ export class SqliteDb implements Database {
         index,
         writes,
         storeFor: storeFactory(engine, db),
+        serverStore: createServerStore(engine),
         leases,
         checkpointer:
           path === inMemory

@@ -1,5 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { InvalidRequestError, RunCancelledError } from "../../errors.ts";
+import { callerFields } from "../auth/caller-fields.ts";
 import { readBody } from "../body.ts";
 import { errorResponses, jsonResponse } from "../describe.ts";
 import { identifier, optionalIdentifier } from "../identifiers.ts";
@@ -8,7 +9,7 @@ import { parseRunFields } from "../run-fields.ts";
 import { runListQuery, runPage } from "../run-lists.ts";
 import { runOf, runPath } from "../run-lookup.ts";
 import { listedRunSchema, runEventSchema, runSchema } from "../schemas.ts";
-import { agentOf, principalOf, type Served, storeOf } from "../served.ts";
+import { agentOf, principalOf, type Served, storeOf, userOf } from "../served.ts";
 import { eventFrames, eventStream, streamHeaders } from "../sse.ts";
 
 const agentPath = z.object({ agent_id: identifier.openapi({ example: "copilot" }) });
@@ -132,7 +133,8 @@ export function runRoutes(app: OpenAPIHono, served: Served): void {
     const { output, message, stream, attachments, cancelOnDisconnect, ...given } = parseRunFields(
       await readBody(c, served.limits),
     );
-    const principal = principalOf(c);
+    const principal = principalOf(c, given.userId);
+    const caller = callerFields(c, given);
     const run = await served.runner.start(
       {
         agent,
@@ -140,11 +142,8 @@ export function runRoutes(app: OpenAPIHono, served: Served): void {
         stream,
         attachments,
         ...(output && { output }),
-        ...(given.sessionId !== undefined && { sessionId: given.sessionId }),
-        ...(given.userId !== undefined && { userId: given.userId }),
-        ...(given.sessionState && { sessionState: given.sessionState }),
+        ...caller,
         ...(given.metadata && { metadata: given.metadata }),
-        ...(given.dependencies && { dependencies: given.dependencies }),
       },
       principal,
     );
@@ -162,13 +161,14 @@ export function runRoutes(app: OpenAPIHono, served: Served): void {
   app.openapi(listRuns, async (c): Promise<Response> => {
     const agent = agentOf(served, c.req.valid("param").agent_id);
     const { session_id, user_id, ...fields } = c.req.valid("query");
-    const store = await storeOf(served, c);
+    const store = await storeOf(served, c, user_id);
+    const userId = userOf(c, user_id);
     const page = await runPage(c, fields, served.agnoCompat, (filter) =>
       store.runs.ofSession({
         ...filter,
         sessionId: session_id,
         agentId: agent.id,
-        ...(user_id !== undefined && { userId: user_id }),
+        ...(userId !== undefined && { userId }),
       }),
     );
     return c.json(page.map(({ run }) => presentListedRun(run, served, principalOf(c))));
