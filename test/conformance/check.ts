@@ -102,4 +102,6 @@ for (const name of outlived) console.log(`passes now, take it out of later.json:
 
 await postgres?.stop();
 await rm(temporary, { recursive: true, force: true });
-process.exit(unexpected.length + outlived.length > 0 || !outputs.every((one) => /\d+ passed/.test(one)) ? 1 : 0);
+process.exit(
+  unexpected.length + outlived.length > 0 || !outputs.every((one) => /\d+ passed/.test(one)) ? 1 : 0,
+);

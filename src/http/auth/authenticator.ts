@@ -4,8 +4,9 @@ import { openPrincipal } from "../../db/principal.ts";
 import type { ServerStore } from "../../db/server-store.ts";
 import { UnauthorizedError } from "../../errors.ts";
 import { AuditWriter } from "./audit-writer.ts";
-import type { Caller } from "./caller.ts";
+import { accessOf, type Caller } from "./caller.ts";
 import { clientAddress, clientNetwork } from "./client-address.ts";
+import { OpenStreams, type StreamLife } from "./open-streams.ts";
 import type { Authorization } from "./options.ts";
 import { Grants } from "./scopes.ts";
 import { isServiceAccountToken, sameSecret } from "./service-account-tokens.ts";
@@ -35,6 +36,7 @@ export class Authenticator {
   readonly #tokens: TokenVerifier | undefined;
   readonly #securityKey: string | undefined;
   readonly #accounts: ServiceAccounts;
+  readonly #streams: OpenStreams;
   readonly #throttle = new FailureThrottle();
   readonly #proxies: number;
 
@@ -47,6 +49,8 @@ export class Authenticator {
     this.#tokens = options.securityKey === undefined ? new TokenVerifier(options, logger) : undefined;
     this.#accounts = new ServiceAccounts(serverStore, options, logger);
     this.audit = new AuditWriter(serverStore, options.auditDays, logger);
+    this.#streams = new OpenStreams(serverStore, (token) => this.#tokens!.verify(token), logger);
+    this.#tokens?.onKeysChanged(() => void this.#streams.keysChanged());
     this.#proxies = proxies;
   }
 
@@ -103,8 +107,19 @@ export class Authenticator {
     });
   }
 
+  /** A stream begins, which may go on as long as its caller's token is good. */
+  streamLife(c: Context): StreamLife {
+    return this.#streams.begin(accessOf(c));
+  }
+
+  /** A service account was revoked here. */
+  revoked(accountId: string): void {
+    this.#streams.revoked(accountId);
+  }
+
   /** Writes what waits to be written. */
   async close(): Promise<void> {
+    this.#streams.close();
     await this.audit.flush();
   }
 

@@ -17,7 +17,7 @@ export interface Caller {
   readonly tokenId?: string;
   /** The service account that it is. */
   readonly accountId?: string;
-  /** Unix time in milliseconds from which on its token is refused. */
+  /** When its token ends, as Unix time in milliseconds. */
   readonly expiresAt?: number;
   /** The token's part of every run's dependencies. */
   readonly dependencies?: JsonObject;
@@ -28,6 +28,8 @@ export interface Caller {
 /** One request's caller, and what is learned about the request on its way. */
 export interface Access {
   readonly caller: Caller;
+  /** What the caller showed. It goes nowhere but back to where it was verified. */
+  readonly token?: string;
   /** The user that it acted for, where that is not the caller itself. */
   actedFor?: string;
 }

@@ -33,7 +33,7 @@ export function gate(auth: Authenticator, routes: OwnRoutes): MiddlewareHandler 
     try {
       const shown = credentialsOf(c, auth.cookie);
       token = shown.token;
-      access = { caller: await auth.authenticate(token, c) };
+      access = { caller: await auth.authenticate(token, c), token };
       if (shown.isCookie) refuseCrossSite(c);
       const route = routes.match(c, base);
       requirement = route?.requirement;

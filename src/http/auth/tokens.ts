@@ -11,7 +11,7 @@ import { type Algorithm, type Authorization, pickClaims } from "./options.ts";
 import { Grants } from "./scopes.ts";
 
 /** Seconds that the clocks of issuer and server may differ. */
-const leeway = 10;
+export const leeway = 10;
 
 /** Verified tokens that are kept. */
 const mostKept = 10_000;
@@ -50,7 +50,8 @@ export class TokenVerifier {
    */
   async verify(token: string): Promise<Caller> {
     const known = this.#verified.get(token);
-    if (known && (known.expiresAt === undefined || Date.now() < known.expiresAt)) return known;
+    if (known && (known.expiresAt === undefined || Date.now() < known.expiresAt + leeway * 1000))
+      return known;
     this.#verified.delete(token);
     const caller = this.#callerOf(token, await this.#payloadOf(token));
     if (this.#verified.size >= mostKept) this.#verified.delete(this.#verified.keys().next().value!);
@@ -112,7 +113,7 @@ export class TokenVerifier {
       grants,
       mayImpersonate: grants.has("users:impersonate"),
       tokenId: tokenIdOf(token, payload.jti),
-      ...(payload.exp !== undefined && { expiresAt: (payload.exp + leeway) * 1000 }),
+      ...(payload.exp !== undefined && { expiresAt: payload.exp * 1000 }),
       ...(dependencies && { dependencies }),
       ...(sessionState && { sessionState }),
     };

@@ -95,7 +95,7 @@ async function resume(served: Served, c: Context): Promise<Response> {
     c.req.method === "HEAD"
       ? // Nobody would read a stream, nor cancel it.
         c.body(null, 200, streamHeaders)
-      : c.body(eventStream(frames()), 200, streamHeaders);
+      : c.body(eventStream(frames(), undefined, served.auth?.streamLife(c)), 200, streamHeaders);
   const live = served.runner.live(run.run_id);
   if (live) return answer(() => liveFrames(live, last_event_index));
   const end = run.last_event_index;

@@ -155,7 +155,7 @@ export function runRoutes(app: OpenAPIHono, served: Served): void {
       return c.json(presentRun(await run.ended(), served, principal));
     }
     const frames = eventFrames(run.follow(-1), run.log.toWire);
-    return c.body(eventStream(frames, leave), 200, streamHeaders);
+    return c.body(eventStream(frames, leave, served.auth?.streamLife(c)), 200, streamHeaders);
   });
 
   app.openapi(listRuns, async (c): Promise<Response> => {
