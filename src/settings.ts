@@ -40,7 +40,7 @@ const schema = {
     .optional(),
   JWT_ISSUER: z.string().optional(),
   JWT_AUDIENCE: z.string().transform(list).optional(),
-  OS_SECURITY_KEY: z.string().optional(),
+  OS_SECURITY_KEY: z.string().regex(/^\S+$/, "must have no spaces").optional(),
   LOG_LEVEL: z.enum(logLevels, { error: `must be one of ${logLevels.join(", ")}` }).optional(),
 } as const;
 
