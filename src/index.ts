@@ -21,6 +21,7 @@ export { databaseFromEnvironment, modelFromEnvironment } from "./from-environmen
 export type { Algorithm, AuthorizationOptions, ClaimNames } from "./http/auth/options.ts";
 export { requireScope } from "./http/auth/require-scope.ts";
 export { principalOf } from "./http/served.ts";
+export type { UsageLimits, UsageOptions } from "./http/usage/options.ts";
 export type { AiSdkModel } from "./models/ai-sdk.ts";
 export { EchoModel } from "./models/echo.ts";
 export type {

@@ -9,9 +9,11 @@ import { ConfigurationError } from "./errors.ts";
 import { newId } from "./events/ids.ts";
 import { isJsonObject } from "./events/json.ts";
 import { createApp } from "./http/app.ts";
-import { Authenticator } from "./http/auth/authenticator.ts";
+import { Authenticator, type AuthenticatorParts } from "./http/auth/authenticator.ts";
 import { type AuthorizationOptions, authorizationShape } from "./http/auth/options.ts";
 import type { Served } from "./http/served.ts";
+import { Meter } from "./http/usage/meter.ts";
+import { checkUsage, type UsageOptions, usageShape } from "./http/usage/options.ts";
 import { mustFit, refuseUnfit, refuseUnknown, type Shape, shapes } from "./options.ts";
 import type { LogWriterOptions } from "./runs/log-writer.ts";
 import type { LeaseOptions } from "./runs/node-lease.ts";
@@ -44,6 +46,8 @@ export interface AgentOSOptions {
    * the setting `AGENTOS_TRUSTED_PROXIES`, else 0.
    */
   trustedProxies?: number;
+  /** How much each user and each client may do. Default: as much as they like. */
+  limits?: UsageOptions;
   /** Origins of pages that may call it, or `["*"]`. Default: pages on localhost and 127.0.0.1, any port. */
   corsOrigins?: readonly string[];
   /** Bytes that a JSON or urlencoded body may have. Default 1 MiB. */
@@ -103,6 +107,7 @@ const wanted = {
     fits: (value) => notNegative.fits(value) && Number.isInteger(value),
     words: "a whole number that is not negative",
   },
+  limits: usageShape,
   corsOrigins: shapes.texts,
   maxJsonBytes: notNegative,
   maxUploadBytes: notNegative,
@@ -159,7 +164,17 @@ export class AgentOS {
       logger,
       ...(options.log && { logWriter: options.log }),
       ...(options.lease && { lease: options.lease }),
+      onEnded: (run) => this.#served.meter?.ended(run),
     });
+    const access = {
+      serverStore: async () => {
+        await this.db.open();
+        return this.db.serverStore();
+      },
+      proxies: options.trustedProxies ?? readSetting("AGENTOS_TRUSTED_PROXIES"),
+      logger,
+    };
+    if (options.limits) checkUsage(options.limits);
     this.#served = {
       id: this.id,
       name: options.name,
@@ -169,7 +184,8 @@ export class AgentOS {
       db: this.db,
       runner,
       logger,
-      auth: this.#authenticator(options, logger),
+      auth: authenticatorOf(options.authorization, this.id, access),
+      meter: options.limits && new Meter(options.limits, access),
       agnoCompat: options.agnoCompat ?? readSetting("AGENTOS_AGNO_COMPAT"),
       limits: {
         json: options.maxJsonBytes ?? 1024 ** 2,
@@ -214,29 +230,25 @@ export class AgentOS {
     return this.#closing;
   }
 
-  #authenticator(options: AgentOSOptions, logger: Logger): Authenticator | undefined {
-    const found = authorizationFrom(options.authorization, this.id);
-    if (!found) return undefined;
-    if ("unused" in found) {
-      logger.warn(unusedKeyWarning(found.unused));
-      return undefined;
-    }
-    return new Authenticator(found.authorization, {
-      serverStore: async () => {
-        await this.db.open();
-        return this.db.serverStore();
-      },
-      proxies: options.trustedProxies ?? readSetting("AGENTOS_TRUSTED_PROXIES"),
-      logger,
-    });
-  }
-
   async #close(): Promise<void> {
     await this.#served.runner.drain(this.#drainTimeout * 1000);
     await this.#server?.stopListening();
     await this.#served.auth?.close();
+    await this.#served.meter?.close();
     await this.db.close();
   }
+}
+
+function authenticatorOf(
+  given: AgentOSOptions["authorization"],
+  osId: string,
+  parts: AuthenticatorParts,
+): Authenticator | undefined {
+  const found = authorizationFrom(given, osId);
+  if (!found) return undefined;
+  if ("authorization" in found) return new Authenticator(found.authorization, parts);
+  parts.logger.warn(unusedKeyWarning(found.unused));
+  return undefined;
 }
 
 function served(agents: readonly AnyAgent[]): Served["agents"] {

@@ -37,11 +37,10 @@ export function createApp(served: Served): OpenAPIHono {
     },
   });
   const own = new OwnRoutes();
-  app.use(
-    corsFor(served.corsOrigins),
-    refuseOtherMethods(app),
-    served.auth ? gate(served.auth, own) : openGate,
-  );
+  app.use(corsFor(served.corsOrigins), refuseOtherMethods(app));
+  if (served.meter) app.use(served.meter.ofClient);
+  app.use(served.auth ? gate(served.auth, own) : openGate);
+  if (served.meter) app.use(served.meter.ofUser);
   systemRoutes(app, served);
   agentRoutes(app, served);
   runRoutes(app, served);

@@ -8,6 +8,7 @@ import { NotFoundError } from "../errors.ts";
 import type { DurableRunner } from "../runs/runner.ts";
 import type { Authenticator } from "./auth/authenticator.ts";
 import { accessOf } from "./auth/caller.ts";
+import type { Meter } from "./usage/meter.ts";
 
 /** What the HTTP layer serves, and how. Made once, by the AgentOS. */
 export interface Served {
@@ -21,6 +22,8 @@ export interface Served {
   readonly logger: Logger;
   /** Undefined where authorization is off. */
   readonly auth: Authenticator | undefined;
+  /** Undefined where nothing is limited. */
+  readonly meter: Meter | undefined;
   /** Writes status in upper case, as clients of the original expect. */
   readonly agnoCompat: boolean;
   /** Bytes that a body may have. */

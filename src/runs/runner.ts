@@ -17,6 +17,7 @@ import {
 } from "../errors.ts";
 import { newId } from "../events/ids.ts";
 import type { JsonObject } from "../events/json.ts";
+import type { Run } from "../events/run.ts";
 import type { TerminalEventBody } from "../events/run-events.ts";
 import { AfterRun } from "./after-run.ts";
 import { LiveRun } from "./live-run.ts";
@@ -33,6 +34,8 @@ export interface RunnerOptions {
   logger: Logger;
   logWriter?: Partial<LogWriterOptions>;
   lease?: Partial<LeaseOptions>;
+  /** Is told each run that has ended here, once its end is stored. */
+  onEnded?: (run: Run) => void;
 }
 
 /**
@@ -46,6 +49,7 @@ export class DurableRunner implements Runner {
   readonly #lease: NodeLease;
   readonly #live = new Map<string, LiveRun>();
   readonly #afterRun: AfterRun;
+  readonly #onEnded: ((run: Run) => void) | undefined;
   /** Runs that are being accepted. */
   #accepting = 0;
   #draining = false;
@@ -55,6 +59,7 @@ export class DurableRunner implements Runner {
   constructor(options: RunnerOptions) {
     this.#db = options.db;
     this.#logger = options.logger;
+    this.#onEnded = options.onEnded;
     this.#afterRun = new AfterRun(options.logger);
     this.#lease = new NodeLease(newId(), {
       leases: () => options.db.leases(),
@@ -208,6 +213,7 @@ export class DurableRunner implements Runner {
         },
         "run ended",
       );
+      this.#onEnded?.(run.toRun());
       if (end.event === "RunCompleted") {
         const ended = run.toRun();
         keepUp(this.#afterRun, { agent, run: ended, session, store });

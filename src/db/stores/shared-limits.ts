@@ -17,6 +17,8 @@ export class SharedLimits implements Limits {
   readonly #engine: Engine;
   readonly #holder = newId();
   readonly #held = new Set<string>();
+  /** Places that are on their way back, by key: whoever comes next here must not find them taken. */
+  readonly #leaving = new Map<string, Promise<void>>();
   #renewal: NodeJS.Timeout | undefined;
   #sweptAt = performance.now();
 
@@ -54,6 +56,7 @@ export class SharedLimits implements Limits {
   async hold(key: string, places: number): Promise<Release | undefined> {
     const { db, now } = this.#engine;
     const slotId = newId();
+    await this.#leaving.get(key);
     await db
       .insertInto("limit_slots")
       .values({
@@ -72,13 +75,13 @@ export class SharedLimits implements Limits {
       .where("held_until", ">", now)
       .executeTakeFirstOrThrow();
     if (held > places) {
-      await this.#release(slotId);
+      await this.#delete(slotId);
       return undefined;
     }
     this.#held.add(slotId);
     this.#renewal ??= setInterval(() => void this.#renew(), renewEvery).unref();
     return () => {
-      if (this.#held.delete(slotId)) void this.#release(slotId).catch(() => undefined);
+      if (this.#held.delete(slotId)) this.#release(key, slotId);
       if (this.#held.size === 0) this.#stopRenewal();
     };
   }
@@ -117,7 +120,16 @@ export class SharedLimits implements Limits {
     this.#renewal = undefined;
   }
 
-  async #release(slotId: string): Promise<void> {
+  #release(key: string, slotId: string): void {
+    const before = this.#leaving.get(key);
+    // One that cannot be deleted is over by itself within a minute.
+    const gone = Promise.all([before, this.#delete(slotId).catch(() => undefined)]).then(() => {
+      if (this.#leaving.get(key) === gone) this.#leaving.delete(key);
+    });
+    this.#leaving.set(key, gone);
+  }
+
+  async #delete(slotId: string): Promise<void> {
     await this.#engine.db.deleteFrom("limit_slots").where("slot_id", "=", slotId).execute();
   }
 

@@ -11,8 +11,9 @@ import { looseFields } from "../loose-fields.ts";
 import { wireStatus } from "../present.ts";
 import { runOf, runPath } from "../run-lookup.ts";
 import { resumedEventSchema } from "../schemas.ts";
-import type { Served } from "../served.ts";
+import { ownerOf, type Served } from "../served.ts";
 import { controlFrame, eventFrames, eventStream, streamHeaders } from "../sse.ts";
+import { streamLife } from "../usage/start-run.ts";
 
 const cursor = z
   .union([
@@ -91,11 +92,12 @@ async function resume(served: Served, c: Context): Promise<Response> {
   if (!path.success) throw fromZod(path.error, "path", c.req.param());
   const { agent, store, run } = await runOf(served, c, { ...path.data, session_id, user_id });
 
-  const answer = (frames: () => AsyncGenerator<string, void, void>) =>
-    c.req.method === "HEAD"
-      ? // Nobody would read a stream, nor cancel it.
-        c.body(null, 200, streamHeaders)
-      : c.body(eventStream(frames(), undefined, served.auth?.streamLife(c)), 200, streamHeaders);
+  const answer = async (frames: () => AsyncGenerator<string, void, void>) => {
+    // Nobody would read a stream, nor cancel it.
+    if (c.req.method === "HEAD") return c.body(null, 200, streamHeaders);
+    const life = await streamLife(served, c, ownerOf(c, user_id));
+    return c.body(eventStream(frames(), undefined, life), 200, streamHeaders);
+  };
   const live = served.runner.live(run.run_id);
   if (live) return answer(() => liveFrames(live, last_event_index));
   const end = run.last_event_index;

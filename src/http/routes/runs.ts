@@ -11,6 +11,7 @@ import { runOf, runPath } from "../run-lookup.ts";
 import { listedRunSchema, runEventSchema, runSchema } from "../schemas.ts";
 import { agentOf, principalOf, type Served, storeOf, userOf } from "../served.ts";
 import { eventFrames, eventStream, streamHeaders } from "../sse.ts";
+import { startWithin } from "../usage/start-run.ts";
 
 const agentPath = z.object({ agent_id: identifier.openapi({ example: "copilot" }) });
 
@@ -135,17 +136,17 @@ export function runRoutes(app: OpenAPIHono, served: Served): void {
     );
     const principal = principalOf(c, given.userId);
     const caller = callerFields(c, given);
-    const run = await served.runner.start(
-      {
-        agent,
-        message,
-        stream,
-        attachments,
-        ...(output && { output }),
-        ...caller,
-        ...(given.metadata && { metadata: given.metadata }),
-      },
-      principal,
+    const request = {
+      agent,
+      message,
+      stream,
+      attachments,
+      ...(output && { output }),
+      ...caller,
+      ...(given.metadata && { metadata: given.metadata }),
+    };
+    const { run, life } = await startWithin(served, c, request, () =>
+      served.runner.start(request, principal),
     );
     const leave = cancelOnDisconnect
       ? () => run.abort(new RunCancelledError("The caller went away."))
@@ -155,7 +156,7 @@ export function runRoutes(app: OpenAPIHono, served: Served): void {
       return c.json(presentRun(await run.ended(), served, principal));
     }
     const frames = eventFrames(run.follow(-1), run.log.toWire);
-    return c.body(eventStream(frames, leave, served.auth?.streamLife(c)), 200, streamHeaders);
+    return c.body(eventStream(frames, leave, life), 200, streamHeaders);
   });
 
   app.openapi(listRuns, async (c): Promise<Response> => {
