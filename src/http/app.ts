@@ -23,6 +23,7 @@ import { sessionRunRoutes } from "./routes/session-runs.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { systemRoutes } from "./routes/system.ts";
 import { userRoutes } from "./routes/users.ts";
+import { securityHeaders } from "./security-headers.ts";
 import type { Served } from "./served.ts";
 
 /** Builds the app that answers for an AgentOS. Any route may be added to it, at any time. */
@@ -37,7 +38,7 @@ export function createApp(served: Served): OpenAPIHono {
     },
   });
   const own = new OwnRoutes();
-  app.use(corsFor(served.corsOrigins), refuseOtherMethods(app));
+  app.use(corsFor(served.corsOrigins), securityHeaders(served.auth !== undefined), refuseOtherMethods(app));
   if (served.meter) app.use(served.meter.ofClient);
   app.use(served.auth ? gate(served.auth, own) : openGate);
   if (served.meter) app.use(served.meter.ofUser);

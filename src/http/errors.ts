@@ -63,6 +63,12 @@ function ofCustomRoute(error: HTTPException, c: Context): Response {
   return c.json({ detail: error.message, request_id: requestId }, error.status);
 }
 
+/** Characters of a wrong text that are sent back. */
+const longestTold = 1000;
+
+/** Faults that are told at once: an answer must not grow with what is wrong. */
+const mostTold = 50;
+
 /**
  * A zod error as the wire's 422: one entry a fault, each with the place and the input.
  *
@@ -82,7 +88,7 @@ export function fromZod(
         type: "extra_forbidden",
         loc: [part, ...path, key],
         msg: "Extra inputs are not permitted",
-        input: valueAt(input, [...path, key]),
+        input: brief(valueAt(input, [...path, key])),
       }));
     }
     const given = valueAt(input, path);
@@ -90,10 +96,16 @@ export function fromZod(
       const lacking = ofMissing === "null" ? null : valueAt(input, path.slice(0, -1));
       return [{ type: "missing", loc: [part, ...path], msg: "Field required", input: lacking }];
     }
-    return [{ type: issue.code, loc: [part, ...path], msg: issue.message, input: given }];
+    return [{ type: issue.code, loc: [part, ...path], msg: issue.message, input: brief(given) }];
   });
-  const where = details.map(({ loc, msg }) => `${loc.join(".")}: ${msg}`).join("; ");
-  return new InvalidRequestError(where, { details });
+  const told = details.slice(0, mostTold);
+  const where = told.map(({ loc, msg }) => `${loc.join(".")}: ${msg}`).join("; ");
+  return new InvalidRequestError(where, { details: told });
+}
+
+/** Long texts are told by how they begin. */
+function brief(value: unknown): unknown {
+  return typeof value === "string" && value.length > longestTold ? `${value.slice(0, longestTold)}…` : value;
 }
 
 function valueAt(input: unknown, path: readonly (string | number)[]): unknown {

@@ -6,7 +6,7 @@ import { isJsonObject, type JsonObject } from "../events/json.ts";
 import type { Attachment } from "../models/model.ts";
 import { shapes } from "../options.ts";
 import { kindOf } from "../runs/media.ts";
-import { isTooDeep, type ParsedBody, type UploadedFile } from "./body.ts";
+import { excessOf, type ParsedBody, type UploadedFile } from "./body.ts";
 import { fromZod } from "./errors.ts";
 import { optionalIdentifier } from "./identifiers.ts";
 
@@ -120,7 +120,7 @@ function typedField(name: string, text: string): unknown {
     case "dependencies":
     case "output_schema":
       if (text === "") return null;
-      if (isTooDeep(text)) return text;
+      if (excessOf(text)) return text;
       try {
         return JSON.parse(text) as unknown;
       } catch {

@@ -37,7 +37,6 @@ export function mediaRoutes(app: OpenAPIHono, served: Served): void {
       // What a user sent must never run as a page of this origin.
       "content-disposition": `attachment; filename*=UTF-8''${encodeURIComponent(file.filename)}`,
       "content-security-policy": "sandbox",
-      "x-content-type-options": "nosniff",
       "cache-control": "private, max-age=31536000, immutable",
     });
   });
