@@ -139,6 +139,20 @@ export class ConflictError extends AgentOSError {
   readonly status = 409;
 }
 
+/** So many background runs wait that no more are taken. Nothing was written. */
+export class QueueFullError extends AgentOSError {
+  readonly code = "queue_full";
+  readonly status = 429;
+  /** Seconds after which to try again. */
+  readonly retryAfter = 5;
+
+  /** @param limit - which one is reached */
+  constructor(limit: "total" | "user" | "session") {
+    const whose = { total: "", user: " of this user", session: " of this session" }[limit];
+    super(`Too many background runs${whose} are waiting already. Try again when some have begun.`);
+  }
+}
+
 /** The path is known, the method is not. */
 export class MethodNotAllowedError extends AgentOSError {
   readonly code = "method_not_allowed";
@@ -229,12 +243,53 @@ export class ServerStoppedError extends RunFailedError {
   }
 }
 
+/** The run cannot be done as it was asked for, and that is nobody's bad luck. */
+export class RunFaultError extends RunFailedError {
+  readonly code = "run_fault";
+}
+
+/** This process gives a run back, for another one to go on with. */
+export class RunReleasedError extends RunFailedError {
+  readonly code = "run_released";
+  override readonly status = 503;
+  constructor() {
+    super("This server stops; another one goes on with the run. Resume its stream.");
+  }
+}
+
+/** The run's server was lost again and again while it was at this run. */
+export class CrashedTooOftenError extends RunFailedError {
+  readonly code = "crashed_too_often";
+  constructor(times: number) {
+    super(
+      `The server that ran it was lost ${times} times at the same point. The run is not tried again: look at what it does there.`,
+    );
+  }
+}
+
 /** The run's row was deleted, or another node took the run over: this process may not go on with it. */
 export class RunLostError extends RunFailedError {
   readonly code = "run_lost";
   override readonly status = 409;
   constructor(runId: string) {
     super(`The run ${runId} is no longer this server's: it was deleted or taken over.`);
+  }
+}
+
+/** What a reader has yet to read of a run's log is not there any more. */
+export class LogGoneError extends AgentOSError {
+  readonly code = "log_gone";
+  readonly status = 410;
+  readonly runId: string;
+
+  /** @param why - `deleted`: the run itself; `swept`: its events, because they were old */
+  constructor(runId: string, why: "deleted" | "swept") {
+    super(
+      why === "deleted"
+        ? `The run ${runId} was deleted: there is nothing to follow any more.`
+        : `The events of the run ${runId} are no longer kept. What came of it is in the run itself: read that.`,
+    );
+    this.runId = runId;
   }
 }
 

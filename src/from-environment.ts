@@ -14,7 +14,9 @@ import { readSetting } from "./settings.ts";
  */
 export function databaseFromEnvironment(): Database {
   const databaseUrl = readSetting("DATABASE_URL");
-  return databaseUrl === undefined ? new SqliteDb() : new PostgresDb({ url: databaseUrl });
+  if (databaseUrl === undefined) return new SqliteDb();
+  const listenUrl = readSetting("AGENTOS_LISTEN_URL");
+  return new PostgresDb({ url: databaseUrl, ...(listenUrl !== undefined && { listenUrl }) });
 }
 
 /**

@@ -75,7 +75,11 @@ export const shapes = {
   },
   tools: {
     fits: (value) =>
-      Array.isArray(value) && value.every((one) => hasMethod(one, "execute") && isJsonObject(one.definition)),
+      Array.isArray(value) &&
+      value.every(
+        (one) =>
+          isJsonObject(one) && one["inputSchema"] instanceof z.ZodType && isJsonObject(one["definition"]),
+      ),
     words: "a list of what tool() makes",
   },
   zod: { fits: (value) => value instanceof z.ZodType, words: "a zod object" },

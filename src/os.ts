@@ -17,7 +17,7 @@ import { checkUsage, type UsageOptions, usageShape } from "./http/usage/options.
 import { mustFit, refuseUnfit, refuseUnknown, type Shape, shapes } from "./options.ts";
 import type { LogWriterOptions } from "./runs/log-writer.ts";
 import type { LeaseOptions } from "./runs/node-lease.ts";
-import { DurableRunner } from "./runs/runner.ts";
+import { DurableRunner, type QueueOptions } from "./runs/runner.ts";
 import { listen, type RunningServer, type ServeOptions } from "./serve.ts";
 import { logLevels, readSetting } from "./settings.ts";
 
@@ -63,6 +63,13 @@ export interface AgentOSOptions {
    * often it looks for runs of dead ones. Default 10,000, 3,000 and 2,000.
    */
   lease?: Partial<LeaseOptions>;
+  /**
+   * How background runs wait: how many one process does at the same time, and how many may wait in all, of one user, and of
+   * one session. Default 32, 10,000, 1,000 and 100.
+   */
+  queue?: Partial<QueueOptions>;
+  /** Seconds for which the log of a run is kept after its end, for streams to be resumed from. Default a day. */
+  logRetention?: number;
   /** Least level that is logged. Default: the setting `LOG_LEVEL`, else `info`. */
   logLevel?: (typeof logLevels)[number];
   /** Takes the place of the server's own logger. */
@@ -115,8 +122,10 @@ const wanted = {
     fits: (value) => notNegative.fits(value) && Number(value) <= 86_400,
     words: "a number of seconds from 0 to 86400",
   },
-  log: numbers<LogWriterOptions>(["interval", "batchBytes", "bufferBytes", "retryFor"]),
+  log: numbers<LogWriterOptions>(["interval", "backgroundInterval", "batchBytes", "bufferBytes", "retryFor"]),
   lease: numbers<LeaseOptions>(["lease", "beat", "sweep"]),
+  queue: numbers<QueueOptions>(["concurrency", "total", "user", "session"]),
+  logRetention: notNegative,
   logLevel: {
     fits: (value) => logLevels.includes(value as never),
     words: `one of ${logLevels.join(", ")}`,
@@ -159,9 +168,13 @@ export class AgentOS {
     this.id = options.id ?? slug(options.name) ?? newId();
     this.db = sharedDatabase(options.agents, options.db) ?? new SqliteDb({ path: inMemory, id: "memory" });
     this.#drainTimeout = options.drainTimeout ?? 30;
+    const agents = served(options.agents);
     const runner = new DurableRunner({
       db: this.db,
       logger,
+      agents,
+      ...(options.queue && { queue: options.queue }),
+      ...(options.logRetention !== undefined && { logRetention: options.logRetention * 1000 }),
       ...(options.log && { logWriter: options.log }),
       ...(options.lease && { lease: options.lease }),
       onEnded: (run) => this.#served.meter?.ended(run),
@@ -180,8 +193,9 @@ export class AgentOS {
       name: options.name,
       description: options.description,
       version: options.version ?? "1.0.0",
-      agents: served(options.agents),
+      agents,
       db: this.db,
+      inMemory: this.db.location === inMemory,
       runner,
       logger,
       auth: authenticatorOf(options.authorization, this.id, access),

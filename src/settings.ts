@@ -24,6 +24,10 @@ const schema = {
     .string()
     .regex(/^postgres(?:ql)?:\/\//, "must look like postgresql://user:password@host:5432/database")
     .optional(),
+  AGENTOS_LISTEN_URL: z
+    .string()
+    .regex(/^postgres(?:ql)?:\/\//, "must look like postgresql://user:password@host:5432/database")
+    .optional(),
   AGENTOS_AGNO_COMPAT: z.stringbool({ error: "must be true or false" }).default(false),
   AGENTOS_AUTHORIZATION: z.stringbool({ error: "must be true or false" }).default(false),
   AGENTOS_TRUSTED_PROXIES: z

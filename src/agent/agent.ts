@@ -9,7 +9,7 @@ import { defineAgent } from "./define.ts";
 import type { AgentDefinition, AgentOptions } from "./definition.ts";
 import { outputFromZod } from "./output.ts";
 import { type RunResult, toRunResult } from "./result.ts";
-import type { Runner, RunRequest } from "./runner.ts";
+import { type BusyPolicy, busyPolicies, type Runner, type RunRequest } from "./runner.ts";
 
 /** What one run may say for itself. */
 export interface RunOptions<
@@ -31,6 +31,8 @@ export interface RunOptions<
   files?: readonly Attachment[];
   /** Takes the place of the agent's output schema. */
   outputSchema?: z.ZodType<TOutput>;
+  /** What happens when another run of the session is under way. Default `parallel`: both go on side by side. */
+  onBusy?: BusyPolicy;
   /** Aborting it cancels the run. */
   signal?: AbortSignal;
 }
@@ -43,6 +45,10 @@ const wanted = {
   metadata: shapes.object,
   files: shapes.files,
   outputSchema: shapes.zod,
+  onBusy: {
+    fits: (value) => busyPolicies.includes(value as BusyPolicy),
+    words: `one of ${busyPolicies.join(", ")}`,
+  },
   signal: shapes.signal,
 } satisfies Record<keyof RunOptions, Shape>;
 
@@ -137,7 +143,7 @@ export abstract class BaseAgent<
       stream,
       ...(rest as Pick<
         RunRequest,
-        "sessionId" | "userId" | "sessionState" | "dependencies" | "metadata" | "signal"
+        "sessionId" | "userId" | "sessionState" | "dependencies" | "metadata" | "onBusy" | "signal"
       >),
       ...(files && { attachments: files }),
       ...(outputSchema && { output: outputFromZod(call, outputSchema, InvalidRequestError) }),

@@ -1,6 +1,7 @@
 import type { JsonObject } from "../events/json.ts";
 import type { Message } from "../events/messages.ts";
 import type { RunEventBody } from "../events/run-events.ts";
+import type { ToolExecution } from "../events/tool-execution.ts";
 import type { Attachment, ModelMessage } from "../models/model.ts";
 import type { AgentDefinition } from "./definition.ts";
 import type { UserMemories } from "./memory/user-memories.ts";
@@ -32,8 +33,22 @@ export interface LoopContext {
   readonly output: OutputSchema | undefined;
   readonly stream: boolean;
   readonly signal: AbortSignal;
-  /** The run's own messages. The loop adds to them. */
+  /** The run's own messages. The loop adds to them. Where there are some at the start, it goes on from them. */
   readonly messages: Message[];
+  /** Those that are there at the start, with their files, as the model is told them. */
+  readonly said: readonly ModelMessage[];
+  /** What there is of a run that was begun before: it does not start, it goes on. */
+  readonly resumed: ResumedRun | undefined;
+}
+
+/** What a loop that goes on has to know beside the messages. */
+export interface ResumedRun {
+  /** What was said so far. */
+  readonly text: string;
+  /** The run's calls, with what people decided of those that waited. */
+  readonly tools: readonly ToolExecution[];
+  /** Ids of calls that had begun when the server was lost. */
+  readonly begun: ReadonlySet<string>;
 }
 
 /** Not an event: a point from which the run could go on after a crash. The end of a run is one too. */
@@ -41,5 +56,10 @@ export interface Checkpoint {
   event: "Checkpoint";
 }
 
-/** What the loop gives whoever drives it: an event, several that came together, or a checkpoint. */
-export type LoopStep = RunEventBody | readonly RunEventBody[] | Checkpoint;
+/** Not an event: tools are about to begin. Where another process may take the run up, what they are must be stored first. */
+export interface Barrier {
+  event: "Barrier";
+}
+
+/** What the loop gives whoever drives it: an event, several that came together, a checkpoint or a barrier. */
+export type LoopStep = RunEventBody | readonly RunEventBody[] | Checkpoint | Barrier;

@@ -1,6 +1,7 @@
 import { ModelError } from "../errors.ts";
 import type { JsonValue } from "../events/json.ts";
-import type { Message } from "../events/messages.ts";
+import type { Message, MessageToolCall } from "../events/messages.ts";
+import type { ToolExecution } from "../events/tool-execution.ts";
 import type { ModelMessage, ToolDefinition } from "../models/model.ts";
 import { refuseCutOff } from "./finish.ts";
 import type { LoopContext, LoopStep } from "./loop-context.ts";
@@ -9,7 +10,7 @@ import { memoryToolDefinition } from "./memory/tool.ts";
 import { modelTurn } from "./model-turn.ts";
 import { newMessage, systemPrompt } from "./prompt.ts";
 import { summaryBlock } from "./summary.ts";
-import { runTools } from "./tool-calls.ts";
+import { type CalledTurn, runTools } from "./tool-calls.ts";
 
 /** What a run came to. */
 export interface LoopResult {
@@ -17,31 +18,48 @@ export interface LoopResult {
   content_type: string;
 }
 
+/** A run that goes on when people have decided about the calls that wait. */
+export interface LoopPause {
+  waiting: readonly ToolExecution[];
+}
+
 /**
- * The agent at work: asks the model, runs the tools it asks for, and asks again until it answers.
+ * The agent at work: asks the model, runs the tools it asks for, and asks again until it answers. It begins with the
+ * message, or goes on from the messages that are there: with the calls that have no output yet, then with the model.
  *
- * @returns events up to `RunContentCompleted`, with checkpoints between them; the last value is the answer
+ * @returns events up to `RunContentCompleted`, with checkpoints between them; the last value is the answer, or what people
+ *   are needed for
  * @throws {ModelError | OutputSchemaError} when the run cannot be brought to an answer
  */
-export async function* runLoop(context: LoopContext): AsyncGenerator<LoopStep, LoopResult, void> {
-  const { agent, output } = context;
+export async function* runLoop(context: LoopContext): AsyncGenerator<LoopStep, LoopResult | LoopPause, void> {
+  const { agent, output, messages } = context;
   const identity = { model: agent.model.id, model_provider: agent.model.provider };
-  yield { event: "RunStarted", ...identity };
+  if (!context.resumed) yield { event: "RunStarted", ...identity };
 
-  const prompt: ModelMessage[] = await opening(context);
+  const prompt: ModelMessage[] = messages.length > 0 ? goingOn(context) : await opening(context);
   const definitions = agent.tools.map((tool) => tool.definition);
   if (context.memories && agent.memory?.agentic) definitions.push(memoryToolDefinition);
-  let callsLeft = agent.toolCallLimit;
-  let text = "";
-  const callIds = new Set<string>();
+  const calls = callsIn(messages);
+  const callIds = new Set(calls.map(({ id }) => id));
+  let turnCalls = openTurn(messages);
+  let callsLeft = Math.max(0, agent.toolCallLimit - calls.length + (turnCalls?.calls.length ?? 0));
+  let text = context.resumed?.text ?? "";
 
   while (true) {
+    if (turnCalls) {
+      const waiting = yield* toolTurn(context, turnCalls, callsLeft, prompt);
+      if (waiting.length > 0) {
+        yield { event: "RunContentCompleted" };
+        return { waiting };
+      }
+      callsLeft = Math.max(0, callsLeft - turnCalls.calls.length);
+    }
     // A model that may call no more tools is told of none, so that it has to answer.
     const offered: readonly ToolDefinition[] = callsLeft > 0 ? definitions : [];
     const turn = yield* modelTurn(context, prompt, offered, callIds);
     text += turn.text;
     if (offered.length === 0) dropCalls(turn.message);
-    context.messages.push(turn.message);
+    messages.push(turn.message);
     prompt.push(turn.message);
     refuseCutOff(turn, output !== undefined);
     if (turn.calls.length === 0 || offered.length === 0) {
@@ -53,12 +71,43 @@ export async function* runLoop(context: LoopContext): AsyncGenerator<LoopStep, L
       return answer;
     }
     yield { event: "Checkpoint" };
-    for await (const step of runTools(context, turn.calls, callsLeft)) {
-      if ("event" in step && step.event === "Checkpoint") prompt.push(context.messages.at(-1)!);
-      yield step;
-    }
-    callsLeft = Math.max(0, callsLeft - turn.calls.length);
+    turnCalls = { calls: turn.calls, answered: new Set() };
   }
+}
+
+/** Runs the calls of a turn, and tells the model what came of them. @returns those that wait for people */
+async function* toolTurn(
+  context: LoopContext,
+  turn: CalledTurn,
+  callsLeft: number,
+  prompt: ModelMessage[],
+): AsyncGenerator<LoopStep, readonly ToolExecution[], void> {
+  const steps = runTools(context, turn, callsLeft);
+  while (true) {
+    const { done, value } = await steps.next();
+    if (done) return value;
+    if ("event" in value && value.event === "Checkpoint") prompt.push(context.messages.at(-1)!);
+    yield value;
+  }
+}
+
+/** The calls that the run's model asked for. Those of an earlier run are not its own. */
+function callsIn(messages: readonly Message[]): MessageToolCall[] {
+  return messages.flatMap(({ tool_calls, from_history }) => (from_history ? [] : (tool_calls ?? [])));
+}
+
+/** The last turn of the model, where some of its calls have no output yet. */
+function openTurn(messages: readonly Message[]): CalledTurn | undefined {
+  const at = messages.findLastIndex(({ role }) => role !== "tool");
+  const calls = messages[at]?.tool_calls ?? [];
+  const answered = new Set(messages.slice(at + 1).map(({ tool_call_id }) => tool_call_id));
+  return calls.some(({ call_id }) => !answered.has(call_id)) ? { calls, answered } : undefined;
+}
+
+/** What the model is asked where messages are there already: the history stands behind the system prompt. */
+function goingOn({ said, history }: LoopContext): ModelMessage[] {
+  const start = said.findIndex(({ role }) => role !== "system");
+  return [...said.slice(0, start), ...history, ...said.slice(start)];
 }
 
 /**

@@ -5,6 +5,15 @@ import type { Attachment } from "../models/model.ts";
 import type { AgentDefinition } from "./definition.ts";
 import type { OutputSchema } from "./output.ts";
 
+/**
+ * What happens when another run of the session is pending or running: both go on side by side, the new one waits for its
+ * turn, it is refused, or the running one is cancelled, which keeps what it said, and then the new one starts.
+ */
+export const busyPolicies = ["parallel", "enqueue", "reject", "interrupt"] as const;
+
+/** See {@link busyPolicies}. */
+export type BusyPolicy = (typeof busyPolicies)[number];
+
 /** A run that is asked for, by whatever door. */
 export interface RunRequest {
   agent: AgentDefinition;
@@ -23,6 +32,8 @@ export interface RunRequest {
   output?: OutputSchema;
   /** Whether the answer comes in pieces. */
   stream: boolean;
+  /** Default `parallel`; in background `enqueue`. */
+  onBusy?: BusyPolicy;
   /** Ends the run, not only the waiting for it. */
   signal?: AbortSignal;
 }

@@ -1,7 +1,10 @@
+import type { Housekeeping } from "./housekeeping.ts";
 import type { Leases } from "./leases.ts";
 import type { Principal } from "./principal.ts";
+import type { Queue } from "./queue.ts";
 import type { LogWrite } from "./records.ts";
 import type { ServerStore } from "./server-store.ts";
+import type { Signals } from "./signals.ts";
 import type { Store } from "./store.ts";
 
 /**
@@ -35,6 +38,15 @@ export interface Database {
 
   /** Which processes are alive, and what becomes of the runs of the others. */
   leases(): Leases;
+
+  /** Deletes what is kept for a time only. */
+  housekeeping(): Housekeeping;
+
+  /** The runs that wait for a process. */
+  queue(): Queue;
+
+  /** What the processes that share it tell each other. */
+  signals(): Signals;
 
   /**
    * Adds to the logs of runs and to their rows, all in one commit. Each write holds only while its `attempt` is the run's.

@@ -1,6 +1,7 @@
 import type { Kysely, RawBuilder, SelectQueryBuilder } from "kysely";
 import type { PreparedQuery } from "./prepared.ts";
-import type { NewRun, SessionStart } from "./records.ts";
+import type { LogRow } from "./queries/log-page.ts";
+import type { Acceptance, LogCursor, NewRun, QueueLimits } from "./records.ts";
 import type { Tables } from "./schema.ts";
 import type { TextSearch } from "./search.ts";
 
@@ -13,6 +14,9 @@ export interface Engine {
 
   /** Runs a query that was built once. */
   all<TParameters, TRow>(query: PreparedQuery<TParameters, TRow>, parameters: TParameters): Promise<TRow[]>;
+
+  /** Runs a statement that writes, in a commit of its own. A power cut may undo it, a crash does not. */
+  write<TParameters, TRow>(query: PreparedQuery<TParameters, TRow>, parameters: TParameters): Promise<TRow[]>;
 
   /** Does several things in one transaction: all of it happens, or nothing. */
   transaction<T>(work: (db: Kysely<Tables>) => Promise<T>): Promise<T>;
@@ -27,9 +31,18 @@ export interface Engine {
     query: SelectQueryBuilder<Tables, TTable, TRow>,
   ): SelectQueryBuilder<Tables, TTable, TRow>;
 
+  /** A page of each of several logs, each from right after an index on. */
+  logPages(wanted: readonly LogCursor[]): Promise<LogRow[]>;
+
   /** The database's clock, as Unix milliseconds. */
   readonly now: RawBuilder<number>;
 
-  /** Makes or adopts the session and writes the run, in one commit; undefined where the session is somebody else's. */
-  acceptRun(run: NewRun): Promise<SessionStart | undefined>;
+  /** A table as a query that is written by hand names it. */
+  table(name: keyof Tables): RawBuilder<unknown>;
+
+  /** What ends a select by hand that locks the rows of `alias`, and passes over those that somebody else has locked. */
+  lockOf(alias: string): RawBuilder<unknown>;
+
+  /** Makes or adopts the session and writes the run, in one commit. A background run must find room in the queue. */
+  acceptRun(run: NewRun, limits: QueueLimits): Promise<Acceptance>;
 }

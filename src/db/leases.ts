@@ -1,21 +1,35 @@
 import type { Kysely, Selectable } from "kysely";
-import { ServerStoppedError } from "../errors.ts";
-import { fold } from "../events/fold.ts";
-import type { JsonObject } from "../events/json.ts";
-import type { RunEventBody } from "../events/run-events.ts";
+import { type AgentOSError, CrashedTooOftenError, RunCancelledError, ServerStoppedError } from "../errors.ts";
 import type { Engine } from "./engine.ts";
-import { runOf, snapshotColumns } from "./queries/rows.ts";
 import type { Tables } from "./schema.ts";
+import { endStored } from "./stored-end.ts";
 
-/** Runs that are ended in one transaction. */
+/** Runs that are dealt with in one transaction. */
 const batch = 50;
+
+/** How often the process of a run may be lost without a checkpoint in between: then the run is to blame. */
+const mostCrashes = 3;
+
+/** What became of the runs of processes that are no longer alive. */
+export interface Swept {
+  /** Ids of runs that ended: as `error`, or as `cancelled` where that was asked for. */
+  ended: string[];
+  /** Ids of background runs that wait for another process now. */
+  requeued: string[];
+}
 
 /** Which processes are alive, and what becomes of the runs of those that are not. All times are the database's. */
 export class Leases {
   readonly #engine: Pick<Engine, "transaction" | "now" | "lockedByNobody">;
+  readonly #onAlive: ((processes: number) => void) | undefined;
 
-  constructor(engine: Pick<Engine, "transaction" | "now" | "lockedByNobody">) {
+  /** @param onAlive - told after each sign of life how many processes are alive, the one that gave it among them */
+  constructor(
+    engine: Pick<Engine, "transaction" | "now" | "lockedByNobody">,
+    onAlive?: (processes: number) => void,
+  ) {
     this.#engine = engine;
+    this.#onAlive = onAlive;
   }
 
   /**
@@ -25,7 +39,7 @@ export class Leases {
    */
   async beat(nodeId: string, forMilliseconds: number): Promise<void> {
     const { now } = this.#engine;
-    await this.#engine.transaction(async (db) => {
+    const alive = await this.#engine.transaction(async (db) => {
       await db
         .insertInto("nodes")
         .values((eb) => ({ node_id: nodeId, lease_until: eb(now, "+", forMilliseconds) }))
@@ -33,7 +47,13 @@ export class Leases {
           conflict.column("node_id").doUpdateSet((eb) => ({ lease_until: eb.ref("excluded.lease_until") })),
         )
         .execute();
+      return db
+        .selectFrom("nodes")
+        .select((eb) => eb.fn.countAll<number>().as("processes"))
+        .where("lease_until", ">=", now)
+        .executeTakeFirstOrThrow();
     });
+    this.#onAlive?.(alive.processes);
   }
 
   /** Says that a process has stopped, and has no runs any more. */
@@ -43,19 +63,17 @@ export class Leases {
     });
   }
 
-  /**
-   * Ends the runs of processes that are no longer alive, as `error`: nobody else can go on with them.
-   *
-   * @returns their ids
-   */
-  async sweep(): Promise<string[]> {
-    const ended: string[] = [];
+  /** Puts the background runs of dead processes back into the queue, and ends their others. */
+  async sweep(): Promise<Swept> {
+    const swept: Swept = { ended: [], requeued: [] };
     for (let found = batch; found === batch; ) {
       found = await this.#engine.transaction(async (db) => {
         const rows = await this.#engine.lockedByNobody(this.#orphans(db)).execute();
         for (const row of rows) {
-          await endOrphan(db, row);
-          ended.push(row.run_id);
+          const reason = endOf(row);
+          if (reason) await endStored(db, row, reason);
+          else await requeue(db, row);
+          (reason ? swept.ended : swept.requeued).push(row.run_id);
         }
         return rows.length;
       });
@@ -63,7 +81,7 @@ export class Leases {
     await this.#engine.transaction(async (db) => {
       await db.deleteFrom("nodes").where("lease_until", "<", this.#engine.now).execute();
     });
-    return ended;
+    return swept;
   }
 
   #orphans(db: Kysely<Tables>) {
@@ -71,6 +89,7 @@ export class Leases {
       .selectFrom("runs")
       .selectAll("runs")
       .where("status", "in", ["pending", "running"])
+      .where("node_id", "is not", null)
       .where((eb) =>
         eb.not(
           eb.exists(
@@ -86,44 +105,17 @@ export class Leases {
   }
 }
 
-/** The run's row becomes the fold of what is stored of its log, and of the event that ends it. */
-async function endOrphan(db: Kysely<Tables>, row: Selectable<Tables["runs"]>): Promise<void> {
-  const stretches = await db
-    .selectFrom("run_events")
-    .select(["first_index", "events"])
-    .where("run_id", "=", row.run_id)
-    .orderBy("first_index")
-    .execute();
-  const log = stretches.flatMap(({ first_index, events }) =>
-    (JSON.parse(events) as RunEventBody[]).map((event, i) => ({ ...event, event_index: first_index + i })),
-  );
-  const before = fold(log);
-  const stored = runOf(row, []);
-  const reason = new ServerStoppedError();
-  const index = (log.at(-1)?.event_index ?? -1) + 1;
-  const at = Date.now();
-  const end: RunEventBody = {
-    event: "RunError",
-    content: reason.message,
-    error_type: reason.code,
-    session_state: stored.session_state as JsonObject,
-    metrics: { ...before.metrics, duration: (at - row.created_at) / 1000 },
-  };
-  const run = fold([...log, { ...end, event_index: index }]);
-  const model = { model: run.model || row.model, model_provider: run.model_provider || row.model_provider };
+/** Why a run of a dead process ends; undefined where another process goes on with it. */
+function endOf(row: Selectable<Tables["runs"]>): AgentOSError | undefined {
+  if (row.cancel_requested_at !== null) return new RunCancelledError("The run was cancelled.");
+  if (row.background === 0) return new ServerStoppedError();
+  return row.crashes + 1 < mostCrashes ? undefined : new CrashedTooOftenError(mostCrashes);
+}
+
+async function requeue(db: Kysely<Tables>, row: Selectable<Tables["runs"]>): Promise<void> {
   await db
     .updateTable("runs")
-    .set({ ...snapshotColumns({ fold: { ...run, ...model }, ended: true, at }), attempt: row.attempt + 1 })
+    .set({ status: "pending", node_id: null, attempt: row.attempt + 1, crashes: row.crashes + 1 })
     .where("run_id", "=", row.run_id)
-    .execute();
-  await db
-    .insertInto("run_events")
-    .values({
-      run_id: row.run_id,
-      first_index: index,
-      last_index: index,
-      attempt: row.attempt + 1,
-      events: JSON.stringify([{ created_at: Math.floor(at / 1000), ...end }]),
-    })
     .execute();
 }

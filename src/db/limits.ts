@@ -12,9 +12,11 @@ export interface Limits {
   /**
    * Takes one of a number of places.
    *
+   * @param others - what takes places beside those that are held; asked for once the place is held, so that of two who
+   *   come at once one sees the other
    * @returns what gives it back; undefined where all are taken
    */
-  hold(key: string, places: number): Promise<Release | undefined>;
+  hold(key: string, places: number, others?: () => Promise<number>): Promise<Release | undefined>;
 
   /** Adds to what was used on a day. */
   addTokens(key: string, day: number, tokens: number): Promise<void>;

@@ -22,18 +22,26 @@ export class MemoryLimits implements Limits {
     return Promise.resolve(rateState(rate, now, allowed ? after : before, allowed));
   }
 
-  hold(key: string, places: number): Promise<Release | undefined> {
-    const held = this.#held.get(key) ?? 0;
-    if (held >= places) return Promise.resolve(undefined);
-    this.#held.set(key, held + 1);
+  async hold(key: string, places: number, others?: () => Promise<number>): Promise<Release | undefined> {
+    const held = (this.#held.get(key) ?? 0) + 1;
+    if (held > places) return undefined;
+    this.#held.set(key, held);
     let isHeld = true;
-    return Promise.resolve(() => {
+    const release = () => {
       if (!isHeld) return;
       isHeld = false;
       const left = (this.#held.get(key) ?? 1) - 1;
       if (left > 0) this.#held.set(key, left);
       else this.#held.delete(key);
-    });
+    };
+    try {
+      if (!others || held + (await others()) <= places) return release;
+    } catch (error) {
+      release();
+      throw error;
+    }
+    release();
+    return undefined;
   }
 
   addTokens(key: string, day: number, tokens: number): Promise<void> {

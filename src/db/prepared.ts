@@ -1,4 +1,5 @@
-import type { Compilable } from "kysely";
+import type { Compilable, Kysely, RawBuilder } from "kysely";
+import type { Tables } from "./schema.ts";
 
 /** Stands for a value in a query until the query is run. */
 class Placeholder {
@@ -31,12 +32,25 @@ export function prepare<TParameters extends object>() {
     build: (value: <K extends keyof TParameters>(key: K) => TParameters[K]) => TQuery,
   ): PreparedQuery<TParameters, RowOf<TQuery>> => {
     // Kysely hands values through untouched, so the placeholder comes out where the value belongs.
-    const compiled = build((key) => new Placeholder(key) as never).compile();
-    const values = compiled.parameters.map((value) =>
-      value instanceof Placeholder
-        ? (parameters: TParameters) => parameters[value.key as keyof TParameters]
-        : () => value,
-    );
-    return { sql: compiled.sql, values: (parameters) => values.map((value) => value(parameters)) };
+    return filledIn(build((key) => new Placeholder(key) as never).compile());
   };
+}
+
+/** The same for a query that is written by hand. */
+export function prepareSql<TParameters extends object>(db: Kysely<Tables>) {
+  return <TRow>(
+    build: (value: <K extends keyof TParameters>(key: K) => TParameters[K]) => RawBuilder<TRow>,
+  ): PreparedQuery<TParameters, TRow> => filledIn(build((key) => new Placeholder(key) as never).compile(db));
+}
+
+function filledIn<TParameters, TRow>(compiled: {
+  readonly sql: string;
+  readonly parameters: readonly unknown[];
+}): PreparedQuery<TParameters, TRow> {
+  const values = compiled.parameters.map((value) =>
+    value instanceof Placeholder
+      ? (parameters: TParameters) => parameters[value.key as keyof TParameters]
+      : () => value,
+  );
+  return { sql: compiled.sql, values: (parameters) => values.map((value) => value(parameters)) };
 }

@@ -18,9 +18,15 @@ export interface NewRun {
   agentId: string;
   userId: string | undefined;
   parentRunId?: string;
-  /** Which process does it. */
-  nodeId: string;
+  /** Which process does it; undefined where any may take it up. */
+  nodeId: string | undefined;
+  /** Whether it begins at once. Else it is pending until somebody claims it. */
+  begins: boolean;
   background: boolean;
+  /** Whether it may only begin when no earlier run of its session is pending or running. */
+  waits: boolean;
+  /** JSON of what another process needs beside the input to begin it. */
+  request: string | null;
   input: RunInput;
   metadata: JsonObject;
   model: string;
@@ -31,6 +37,47 @@ export interface NewRun {
   /** Unix time in milliseconds. */
   createdAt: number;
 }
+
+/** How many background runs may wait. */
+export interface QueueLimits {
+  /** In all. */
+  total: number;
+  user: number;
+  session: number;
+}
+
+/** On what conditions a run is accepted. */
+export interface Admission {
+  /** Refuses a background run that finds no room in the queue. */
+  limits: QueueLimits;
+  /** What happens where another run of the session is pending or running; without, nothing. */
+  ifBusy?: "reject" | "interrupt";
+  /** The caller's name for the request, so that it makes one run however often it is sent. */
+  key?: IdempotencyKey;
+}
+
+/** A caller's name for a request. */
+export interface IdempotencyKey {
+  key: string;
+  /** Tells whether a request of the same key is the same request. */
+  requestHash: string;
+  /** Milliseconds for which it is kept. */
+  keptFor: number;
+}
+
+/** What became of a run that was to be accepted. Nothing was written where it was not. */
+export type Acceptance =
+  | {
+      kind: "accepted";
+      session: SessionStart /** Runs that are to be cancelled for it. */;
+      interrupted: string[];
+    }
+  /** The session is somebody else's. */
+  | { kind: "foreign" }
+  | { kind: "busy" }
+  | { kind: "full"; of: keyof QueueLimits }
+  /** The key was used before. */
+  | { kind: "repeated"; runId: string; isSame: boolean };
 
 /** The session as a run finds it. */
 export interface SessionStart {
@@ -83,6 +130,10 @@ export interface RunText {
 export interface RunSnapshot {
   fold: FoldedRun;
   ended: boolean;
+  /** JSON of what the run needs beside its row and messages to go on from here; absent where nobody can take it up. */
+  checkpoint?: string;
+  /** Names the pause that begins here. */
+  pauseId?: string;
   /** Unix time in milliseconds. */
   at: number;
 }
@@ -129,6 +180,24 @@ export interface StoredRun {
   run: Run;
   /** Its place among all runs, in the order in which they were accepted. */
   order: number;
+}
+
+/** How a run and its stored log stand. */
+export interface LogStanding {
+  status: RunStatus;
+  /** The `code` of the error that ended it. */
+  errorType?: string;
+  /** Index of the first event that is kept; undefined where none is. */
+  firstIndex: number | undefined;
+  /** Index of the last event, kept or not; -1 before the first. */
+  lastIndex: number;
+}
+
+/** Where a reader is in a run's log. */
+export interface LogCursor {
+  runId: string;
+  /** Index of the last event that it has; -1 for none. */
+  after: number;
 }
 
 /** A stretch of a run's log. */

@@ -20,6 +20,7 @@ export interface Tables {
   rate_limits: RateLimitsTable;
   limit_slots: LimitSlotsTable;
   daily_tokens: DailyTokensTable;
+  idempotency_keys: IdempotencyKeysTable;
 }
 
 interface SessionsTable {
@@ -48,9 +49,29 @@ interface RunsTable {
   parent_run_id: string | null;
   status: string;
   background: number;
+  /** Whether it may only begin when no earlier run of its session is pending or running. */
+  waits: Generated<number>;
+  /** When a pending one may be taken up, at the earliest. */
+  available_at: Generated<number>;
   node_id: string | null;
   attempt: number;
+  /** How often its process was lost since its last checkpoint. */
+  crashes: Generated<number>;
   checkpoint_index: Generated<number>;
+  /** JSON of what it needs beside its messages to go on from there. */
+  checkpoint: Generated<string | null>;
+  /** JSON of what it was started with beside its input: another process may have to begin it. */
+  request: Generated<string | null>;
+  cancel_requested_at: Generated<number | null>;
+  /** Names the pause that a paused run is in. */
+  pause_id: Generated<string | null>;
+  /** JSON of what it asks people for. */
+  requirements: Generated<string | null>;
+  forked_from_run_id: Generated<string | null>;
+  forked_from_message_index: Generated<number | null>;
+  regenerated_from: Generated<string | null>;
+  /** The run that took its place: then it is left out of history. */
+  superseded_by: Generated<string | null>;
   input: string;
   content: Generated<string>;
   content_type: Generated<string>;
@@ -196,4 +217,13 @@ interface DailyTokensTable {
   /** Days since 1970, UTC. */
   day: number;
   tokens: number;
+}
+
+interface IdempotencyKeysTable {
+  /** The user whose key it is; empty for nobody. */
+  owner: string;
+  key: string;
+  request_hash: string;
+  run_id: string;
+  created_at: number;
 }

@@ -5,6 +5,7 @@ import { historyQuery } from "./queries/history.ts";
 import type { Tables } from "./schema.ts";
 import { MediaStore } from "./stores/media.ts";
 import { MemoryStore } from "./stores/memories.ts";
+import { RunProgressStore } from "./stores/run-progress.ts";
 import { RunStore } from "./stores/runs.ts";
 import { Scope } from "./stores/scope.ts";
 import { SessionNotes } from "./stores/session-notes.ts";
@@ -14,6 +15,7 @@ import { UserStore } from "./stores/users.ts";
 /** What one principal may read and change, by kind. There is one implementation, for both engines. */
 export interface Store {
   readonly runs: RunStore;
+  readonly progress: RunProgressStore;
   readonly media: MediaStore;
   readonly memories: MemoryStore;
   readonly sessions: SessionStore;
@@ -30,6 +32,7 @@ export function storeFactory(engine: Engine, db: Kysely<Tables>): (principal: Pr
     const media = new MediaStore(engine, scope);
     return {
       runs: new RunStore(engine, history, scope, media),
+      progress: new RunProgressStore(engine, scope),
       media,
       memories: new MemoryStore(engine, scope, now),
       sessions: new SessionStore(engine, scope),

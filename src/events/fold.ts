@@ -1,4 +1,5 @@
 import { addTokens, type ModelUsage, noTokens } from "./metrics.ts";
+import { isWaiting } from "./requirements.ts";
 import type { FoldedRun } from "./run.ts";
 import type { RunEventBody } from "./run-events.ts";
 import type { ToolExecution } from "./tool-execution.ts";
@@ -13,6 +14,7 @@ export function emptyFold(): FoldedRun {
     model: "",
     model_provider: "",
     tools: [],
+    requirements: [],
     session_state: {},
     metrics: noTokens(),
     last_event_index: -1,
@@ -22,6 +24,8 @@ export function emptyFold(): FoldedRun {
 /**
  * What a run's events tell of it: its status, answer, reasoning, tool calls and metrics. The stored run is this fold.
  *
+ * Events that a later `RunRecovered` takes back do not count.
+ *
  * @param events - events of one run in the order of their index, from the first
  * @example
  * const run = fold(events);
@@ -29,11 +33,23 @@ export function emptyFold(): FoldedRun {
  */
 export function fold(events: Iterable<RunEventBody & { event_index: number }>): FoldedRun {
   const run = emptyFold();
-  for (const event of events) applyEvent(run, event, event.event_index);
+  for (const event of standing(events)) applyEvent(run, event, event.event_index);
   return run;
 }
 
-/** Takes one more event into a fold, in place. */
+/** The events without those that were taken back. */
+function standing<TEvent extends RunEventBody & { event_index: number }>(events: Iterable<TEvent>): TEvent[] {
+  const kept: TEvent[] = [];
+  for (const event of events) {
+    if (event.event === "RunRecovered") {
+      while (kept.length > 0 && kept.at(-1)!.event_index >= event.discard_from_index) kept.pop();
+    }
+    kept.push(event);
+  }
+  return kept;
+}
+
+/** Takes one more event into a fold, in place. A `RunRecovered` finds the fold as it was before what it takes back. */
 export function applyEvent(run: FoldedRun, event: RunEventBody, index: number): void {
   run.last_event_index = index;
   switch (event.event) {
@@ -56,7 +72,22 @@ export function applyEvent(run: FoldedRun, event: RunEventBody, index: number): 
     case "ToolCallStarted":
     case "ToolCallCompleted":
     case "ToolCallError":
-      replaceTool(run.tools, event.tool);
+      replaceTool(run, event.tool);
+      break;
+    case "RunPaused":
+      run.status = "paused";
+      run.content = event.content;
+      for (const tool of event.tools) replaceTool(run, tool);
+      run.requirements.push(...event.requirements);
+      run.session_state = event.session_state;
+      run.metrics = event.metrics;
+      break;
+    case "RunContinued":
+      run.status = "running";
+      for (const tool of event.tools) replaceTool(run, tool);
+      break;
+    case "RunRecovered":
+      run.status = "running";
       break;
     case "RunCompleted":
       run.status = "completed";
@@ -74,6 +105,7 @@ export function applyEvent(run: FoldedRun, event: RunEventBody, index: number): 
       break;
     case "RunCancelled":
       run.status = "cancelled";
+      run.requirements = run.requirements.filter(({ tool_execution }) => !isWaiting(tool_execution));
       run.content = event.content;
       run.session_state = event.session_state;
       run.metrics = event.metrics;
@@ -101,8 +133,13 @@ function usageOf(run: FoldedRun, id: string, provider: string): ModelUsage {
   return usage;
 }
 
-function replaceTool(tools: ToolExecution[], tool: ToolExecution): void {
-  const at = tools.findIndex((known) => known.tool_call_id === tool.tool_call_id);
+function replaceTool({ tools, requirements }: FoldedRun, tool: ToolExecution): void {
+  const isSame = (known: ToolExecution) => known.tool_call_id === tool.tool_call_id;
+  const at = tools.findIndex(isSame);
   if (at < 0) tools.push(tool);
   else tools[at] = tool;
+  for (const [i, requirement] of requirements.entries()) {
+    // Not in place: the requirement stands in an event.
+    if (isSame(requirement.tool_execution)) requirements[i] = { ...requirement, tool_execution: tool };
+  }
 }

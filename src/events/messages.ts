@@ -64,3 +64,8 @@ export interface Message {
   /** What the provider wants back unread in the next request, such as encrypted reasoning. */
   provider_items?: JsonObject[];
 }
+
+/** The files that a message names. */
+export function mediaIn(message: Pick<Message, "files" | "images" | "audio">): MediaReference[] {
+  return [...(message.images ?? []), ...(message.audio ?? []), ...(message.files ?? [])];
+}

@@ -2,6 +2,7 @@ import type { JsonObject, JsonValue } from "./json.ts";
 import type { MemoryChange } from "./memories.ts";
 import type { FinishReason } from "./messages.ts";
 import type { RunMetrics, TokenUsage } from "./metrics.ts";
+import type { Requirement } from "./requirements.ts";
 import type { ToolExecution } from "./tool-execution.ts";
 
 /** What stands in every event of a run, whoever sends it. */
@@ -132,6 +133,36 @@ export interface RunCancelled {
   metrics: RunMetrics;
 }
 
+/** The run waits for people, for as long as they take: no event follows before it is continued. */
+export interface RunPaused {
+  event: "RunPaused";
+  /** What was said until then. */
+  content: string;
+  /** The calls that wait. */
+  tools: ToolExecution[];
+  requirements: Requirement[];
+  session_state: JsonObject;
+  metrics: RunMetrics;
+}
+
+/** The run goes on after a pause. */
+export interface RunContinued {
+  event: "RunContinued";
+  /** The calls that waited, with what was decided. */
+  tools: ToolExecution[];
+}
+
+/**
+ * The run goes on after its server was lost, from its last checkpoint: the events from `discard_from_index` up to this one
+ * are taken back, and come anew.
+ */
+export interface RunRecovered {
+  event: "RunRecovered";
+  /** How often the run was begun or taken up, with this time. */
+  attempt: number;
+  discard_from_index: number;
+}
+
 /** An event as the agent loop makes it, before the log gives it its place. */
 export type RunEventBody =
   | RunStarted
@@ -147,6 +178,9 @@ export type RunEventBody =
   | MemoryUpdateStarted
   | MemoryUpdateCompleted
   | RunContentCompleted
+  | RunPaused
+  | RunContinued
+  | RunRecovered
   | TerminalEventBody;
 
 /** An event after which no other comes. */

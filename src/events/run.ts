@@ -1,6 +1,7 @@
 import type { JsonObject, JsonValue } from "./json.ts";
 import type { MediaReference, Message } from "./messages.ts";
 import type { RunMetrics } from "./metrics.ts";
+import type { Requirement } from "./requirements.ts";
 import type { ToolExecution } from "./tool-execution.ts";
 
 /** The states of a run. `completed`, `cancelled`, `error` and `regenerated` are ends. */
@@ -34,6 +35,8 @@ export interface FoldedRun {
   model: string;
   model_provider: string;
   tools: ToolExecution[];
+  /** What people were asked for, with what they decided. */
+  requirements: Requirement[];
   session_state: JsonObject;
   metrics: RunMetrics;
   /** Index of the last event that was folded; -1 before the first. */
@@ -50,6 +53,14 @@ export interface Run extends FoldedRun {
   agent_name?: string;
   user_id?: string;
   parent_run_id?: string;
+  /** The run that this one was made of, by a continue of an ended run. */
+  forked_from_run_id?: string;
+  /** How many messages of that run were taken along. */
+  forked_from_message_index?: number;
+  /** The run whose question this one answers again. */
+  regenerated_from?: string;
+  /** The run that took the place of this one. */
+  superseded_by?: string;
   input: RunInput;
   metadata?: JsonObject;
   messages: Message[];

@@ -13,6 +13,7 @@ import { agentRoutes } from "./routes/agents.ts";
 import { auditLogRoute } from "./routes/audit-log.ts";
 import { cancelRoute } from "./routes/cancel.ts";
 import { compactRoute } from "./routes/compact.ts";
+import { createRunRoute } from "./routes/create-run.ts";
 import { mediaRoutes } from "./routes/media.ts";
 import { memoryRoutes } from "./routes/memories.ts";
 import { optimizeRoute } from "./routes/optimize-memories.ts";
@@ -44,6 +45,7 @@ export function createApp(served: Served): OpenAPIHono {
   if (served.meter) app.use(served.meter.ofUser);
   systemRoutes(app, served);
   agentRoutes(app, served);
+  createRunRoute(app, served);
   runRoutes(app, served);
   resumeRoutes(app, served);
   cancelRoute(app, served);

@@ -8,12 +8,12 @@ const errors = {
   400: "The request makes no sense as it is.",
   401: "There is no token, or none that is good. `WWW-Authenticate` says what is wanted.",
   403: "The caller may not do this; `detail` names the scope that is missing.",
-  429: "The caller does too much. `Retry-After` tells when to try again.",
   404: "Not there, or not for this caller.",
   409: "It does not fit how things stand: the id is taken, or a run is under way.",
   413: "The body is larger than the limit.",
   415: "The body is of a type that is not taken.",
   422: "A field is wrong; `detail` names it.",
+  429: "Too much is asked for now. `Retry-After` tells when to try again.",
   503: "The server stops, or its database is away. `Retry-After` tells when to try again.",
 } as const;
 

@@ -12,6 +12,7 @@ import {
   ForbiddenError,
   InvalidRequestError,
   MethodNotAllowedError,
+  QueueFullError,
   TooManyRequestsError,
   UnauthorizedError,
   UnavailableError,
@@ -42,7 +43,11 @@ export function answerError(thrown: unknown, c: Context, logger: Logger): Respon
   }
   if (error.status >= 500)
     logger.warn({ err: error, request_id: requestId, path: c.req.path }, "request refused");
-  if (error instanceof UnavailableError || error instanceof TooManyRequestsError) {
+  if (
+    error instanceof UnavailableError ||
+    error instanceof QueueFullError ||
+    error instanceof TooManyRequestsError
+  ) {
     c.header("Retry-After", String(error.retryAfter));
   }
   if (error instanceof UnauthorizedError) c.header("WWW-Authenticate", error.challenge);

@@ -30,7 +30,9 @@ export function presentRun(run: Run, served: Served, principal: Principal): Json
     metrics: run.metrics,
     messages: presentMessages(run.messages, principal),
     tools: run.tools,
+    requirements: run.requirements,
     input: run.input,
+    ...lineageOf(run),
     ...(run.error_type === undefined ? {} : { error_type: run.error_type }),
     created_at: run.created_at,
     updated_at: run.updated_at,
@@ -59,12 +61,27 @@ export function presentListedRun(run: Run, served: Served, principal: Principal)
     created_at: isoTime(run.created_at),
     references: [],
     reasoning_messages: [],
+    requirements: run.requirements.length > 0 ? run.requirements : null,
+    forked_from_run_id: run.forked_from_run_id ?? null,
+    forked_from_message_index: run.forked_from_message_index ?? null,
+    regenerated_from: run.regenerated_from ?? null,
+    superseded_by: run.superseded_by ?? null,
     session_state: run.session_state,
     images: [],
     videos: [],
     audio: [],
     files: [],
     input_media: { images, videos: [], audios: audio, files },
+  };
+}
+
+/** Which run it was made of, and which one took its place. */
+function lineageOf(run: Run): JsonObject {
+  const { forked_from_run_id, forked_from_message_index, regenerated_from, superseded_by } = run;
+  return {
+    ...(forked_from_run_id !== undefined && { forked_from_run_id, forked_from_message_index }),
+    ...(regenerated_from !== undefined && { regenerated_from }),
+    ...(superseded_by !== undefined && { superseded_by }),
   };
 }
 

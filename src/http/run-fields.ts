@@ -1,6 +1,7 @@
 import { extname } from "node:path";
 import { z } from "@hono/zod-openapi";
 import { type OutputSchema, outputFromJsonSchema } from "../agent/output.ts";
+import { type BusyPolicy, busyPolicies } from "../agent/runner.ts";
 import { InvalidRequestError } from "../errors.ts";
 import { isJsonObject, type JsonObject } from "../events/json.ts";
 import type { Attachment } from "../models/model.ts";
@@ -23,13 +24,17 @@ export const runFields = z.strictObject({
   dependencies: object.nullish(),
   output_schema: object.nullish(),
   background: z.boolean().nullish(),
+  on_busy: z.enum(busyPolicies).nullish(),
   cancel_on_disconnect: z.boolean().nullish(),
 });
 
 /** A new run as a caller asked for it. */
 export interface RunFields {
   message: string;
-  stream: boolean;
+  /** Undefined where nothing is said of it. */
+  stream: boolean | undefined;
+  background: boolean;
+  onBusy: BusyPolicy | undefined;
   sessionId: string | undefined;
   userId: string | undefined;
   sessionState: JsonObject | undefined;
@@ -47,23 +52,27 @@ export interface RunFields {
  * @throws {InvalidRequestError} that names every field that is wrong
  */
 export function parseRunFields(body: ParsedBody): RunFields {
-  const input = body.kind === "json" ? body.value : typedForm(body.fields);
+  const input = typedBody(body);
   if (!isJsonObject(input))
     throw InvalidRequestError.field(["body"], "Input should be a JSON object", { input });
   const parsed = runFields.safeParse(input);
   if (!parsed.success) throw fromZod(parsed.error, "body", input);
   const fields = parsed.data;
-  if (fields.background === true) {
-    throw InvalidRequestError.field(["body", "background"], "This version does not run in background yet", {
-      input: true,
-    });
+  if (fields.background === true && fields.cancel_on_disconnect === true) {
+    throw InvalidRequestError.field(
+      ["body", "cancel_on_disconnect"],
+      "A background run goes on when its caller goes away. Leave one of the two out",
+      { input: true },
+    );
   }
   if (fields.metadata !== undefined && fields.metadata !== null && !isJsonObject(fields.metadata)) {
     throw new InvalidRequestError("metadata: Input should be a JSON object");
   }
   return {
     message: fields.message,
-    stream: fields.stream ?? true,
+    stream: fields.stream ?? undefined,
+    background: fields.background ?? false,
+    onBusy: fields.on_busy ?? undefined,
     sessionId: fields.session_id,
     userId: fields.user_id,
     sessionState: fields.session_state ?? undefined,
@@ -73,6 +82,11 @@ export function parseRunFields(body: ParsedBody): RunFields {
     cancelOnDisconnect: fields.cancel_on_disconnect ?? false,
     attachments: body.kind === "form" ? body.files.map(attachmentOf) : [],
   };
+}
+
+/** The fields of a body, with their types: the same request gives the same, whatever it was sent as. */
+export function typedBody(body: ParsedBody): unknown {
+  return body.kind === "json" ? body.value : typedForm(body.fields);
 }
 
 function outputOf(schema: JsonObject | undefined): OutputSchema | undefined {
@@ -127,6 +141,8 @@ function typedField(name: string, text: string): unknown {
         // A text is no object, so the schema refuses it, with what was sent.
         return text;
       }
+    case "on_busy":
+      return text === "" ? null : text;
     default:
       return text;
   }

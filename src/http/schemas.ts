@@ -88,8 +88,41 @@ const toolSchema = z
     metrics: z.object({ start_time: z.number(), end_time: z.number(), duration: z.number() }).nullable(),
     stop_after_tool_call: z.boolean(),
     created_at: z.int(),
+    requires_confirmation: z.boolean().optional(),
+    confirmed: z.boolean().optional(),
+    confirmation_note: z.string().optional(),
+    requires_user_input: z.boolean().optional(),
+    user_input_schema: z
+      .array(
+        z.object({
+          name: z.string(),
+          field_type: z.string(),
+          description: z.string().nullable(),
+          value: z.unknown(),
+        }),
+      )
+      .optional(),
+    answered: z.boolean().optional(),
+    external_execution_required: z.boolean().optional(),
+    result_unknown: z.boolean().optional(),
   })
-  .openapi("ToolExecution");
+  .openapi("ToolExecution", { description: "Of what people are asked for only what applies is there." });
+
+const requirementSchema = z
+  .object({
+    id: z.string(),
+    created_at: z.string().openapi({ format: "date-time" }),
+    tool_execution: toolSchema,
+  })
+  .openapi("Requirement", { description: "What a paused run waits for, or waited for." });
+
+/** Which run a run was made of, and which one took its place. */
+const lineageFields = {
+  forked_from_run_id: z.string(),
+  forked_from_message_index: z.int(),
+  regenerated_from: z.string(),
+  superseded_by: z.string(),
+};
 
 /** A status is written in lower case, or in upper case for clients of the original. */
 export const statusSchema = z
@@ -106,6 +139,17 @@ const metricsExample = {
   time_to_first_token: 0.3,
   duration: 0.9,
 };
+
+/** A background run that was accepted. */
+export const acceptedRunSchema = z
+  .object({ run_id: z.string(), session_id: z.string(), status: z.string() })
+  .openapi("AcceptedRun", {
+    example: {
+      run_id: "run_019ab3f0-6f1e-7c3a-9c55-0d6f1f1f7b11",
+      session_id: "thread-42",
+      status: "pending",
+    },
+  });
 
 /** A run as it is answered. */
 export const runSchema = z
@@ -126,7 +170,12 @@ export const runSchema = z
     metrics: metricsSchema,
     messages: z.array(messageSchema),
     tools: z.array(toolSchema),
+    requirements: z.array(requirementSchema),
     input: z.object({ input_content: z.string(), ...mediaLists }),
+    forked_from_run_id: lineageFields.forked_from_run_id.optional(),
+    forked_from_message_index: lineageFields.forked_from_message_index.optional(),
+    regenerated_from: lineageFields.regenerated_from.optional(),
+    superseded_by: lineageFields.superseded_by.optional(),
     error_type: z.string().optional(),
     created_at: z.int().openapi({ description: "Unix time in seconds." }),
     updated_at: z.int(),
@@ -147,6 +196,7 @@ export const runSchema = z
       metrics: metricsExample,
       messages: [],
       tools: [],
+      requirements: [],
       input: { input_content: "Summarize this thread" },
       created_at: 1795496852,
       updated_at: 1795496853,
@@ -167,6 +217,11 @@ export const listedRunSchema = z
     metadata: json.nullable(),
     messages: z.array(messageSchema),
     tools: z.array(toolSchema).nullable(),
+    requirements: z.array(requirementSchema).nullable(),
+    forked_from_run_id: lineageFields.forked_from_run_id.nullable(),
+    forked_from_message_index: lineageFields.forked_from_message_index.nullable(),
+    regenerated_from: lineageFields.regenerated_from.nullable(),
+    superseded_by: lineageFields.superseded_by.nullable(),
     session_state: json,
     created_at: z.string().openapi({ format: "date-time" }),
   })
@@ -185,6 +240,11 @@ export const listedRunSchema = z
       metadata: null,
       messages: [],
       tools: null,
+      requirements: null,
+      forked_from_run_id: null,
+      forked_from_message_index: null,
+      regenerated_from: null,
+      superseded_by: null,
       session_state: {},
       created_at: "2026-11-24T05:07:46Z",
     },
@@ -218,6 +278,9 @@ export const runEventSchema = z
       "MemoryUpdateStarted",
       "MemoryUpdateCompleted",
       "RunContentCompleted",
+      "RunPaused",
+      "RunContinued",
+      "RunRecovered",
       "RunCompleted",
       "RunError",
       "RunCancelled",

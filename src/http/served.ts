@@ -18,6 +18,8 @@ export interface Served {
   readonly version: string;
   readonly agents: ReadonlyMap<string, AgentDefinition>;
   readonly db: Database;
+  /** Whether the database goes with the process. */
+  readonly inMemory: boolean;
   readonly runner: DurableRunner;
   readonly logger: Logger;
   /** Undefined where authorization is off. */

@@ -1,3 +1,4 @@
+import { LogGoneError } from "../errors.ts";
 import type { LogEntry } from "../runs/run-log.ts";
 import type { StreamLife } from "./auth/open-streams.ts";
 
@@ -17,17 +18,22 @@ const drainLimit = 30_000;
 /** Milliseconds after which a browser comes back. */
 const retry = 1000;
 
-/** The frames of a run's events, as they come. */
+/** The frames of a run's events, as they come. Where the log was deleted meanwhile, the last one says so. */
 export async function* eventFrames(
   follow: AsyncIterable<readonly LogEntry[]>,
   toWire: (entry: LogEntry) => string,
 ): AsyncGenerator<string, void, void> {
-  for await (const entries of follow) {
-    let text = "";
-    for (const entry of entries) {
-      text += `id: ${entry.index}\nevent: ${entry.event}\ndata: ${toWire(entry)}\n\n`;
+  try {
+    for await (const entries of follow) {
+      let text = "";
+      for (const entry of entries) {
+        text += `id: ${entry.index}\nevent: ${entry.event}\ndata: ${toWire(entry)}\n\n`;
+      }
+      yield text;
     }
-    yield text;
+  } catch (error) {
+    if (!(error instanceof LogGoneError)) throw error;
+    yield controlFrame("error", { run_id: error.runId, error: error.message });
   }
 }
 

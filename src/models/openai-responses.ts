@@ -1,7 +1,8 @@
-import { Agent, type Dispatcher } from "undici";
+import { Agent } from "undici";
 import { ConfigurationError, ModelError } from "../errors.ts";
 import { isJsonObject } from "../events/json.ts";
 import { refuseUnfit, refuseUnknown, type Shape, shapes } from "../options.ts";
+import { type AnswerHead, Exchange } from "./exchange.ts";
 import type { Model, ModelEvent, ModelRequest } from "./model.ts";
 import { brokenRequest, lostConnection, type OpenAIEndpoint, refusedRequest } from "./openai-errors.ts";
 import { type OpenAIResponse, StreamedReply, wholeReply } from "./openai-reply.ts";
@@ -131,18 +132,20 @@ export class OpenAIResponses implements Model {
 
   async *#streamed(request: ModelRequest): AsyncGenerator<ModelEvent | readonly ModelEvent[]> {
     const { signal } = request;
-    const { body, headers } = await this.#ask(request);
+    const exchange = this.#send(request);
     const parser = new SseParser();
     const reply = new StreamedReply();
     let end: ModelEvent | undefined;
+    let begun = false;
     try {
-      expectEventStream(headers["content-type"]);
-      // By hand, because leaving a `for await` would destroy the body, and its connection with it.
-      const chunks = body.iterator({ destroyOnReturn: false });
-      for await (const chunk of chunks) {
+      const head = await exchange.begun();
+      if (!isSuccess(head)) throw await this.#refusal(head, exchange);
+      begun = true;
+      expectEventStream(head.headers["content-type"]);
+      for (let bytes = await exchange.next(); bytes && !end; bytes = await exchange.next()) {
         // What came together is given together: each step of an async generator costs, and there is one per token.
         const events: ModelEvent[] = [];
-        for (const message of parser.push(chunk)) {
+        for (const message of parser.push(bytes)) {
           const event = reply.read(message);
           if (event?.type === "finish") end = event;
           else if (event) events.push(event);
@@ -153,50 +156,61 @@ export class OpenAIResponses implements Model {
         if (signal.aborted) throw signal.reason;
       }
     } catch (error) {
-      throw signal.aborted ? signal.reason : brokenRequest(error, true, this.#endpoint);
+      throw signal.aborted ? signal.reason : brokenRequest(error, begun, this.#endpoint);
     } finally {
       // Whoever leaves early ends the request. After the last event the rest is read, so that the connection
       // serves the next turn.
-      body.on("error", () => {});
-      if (end) body.resume();
-      else body.destroy();
+      if (end) exchange.skipRest();
+      else exchange.abandon();
     }
     if (!end) throw lostConnection();
     yield end;
   }
 
-  async *#whole(request: ModelRequest): AsyncGenerator<ModelEvent> {
-    const { body } = await this.#ask(request);
-    let response: OpenAIResponse;
-    try {
-      response = (await body.json()) as OpenAIResponse;
-    } catch (error) {
-      throw request.signal.aborted ? request.signal.reason : brokenRequest(error, true, this.#endpoint);
-    }
-    yield* wholeReply(response);
+  async *#whole(request: ModelRequest): AsyncGenerator<readonly ModelEvent[]> {
+    yield await this.#answer(request);
   }
 
-  async #ask(request: ModelRequest): Promise<Dispatcher.ResponseData> {
-    const { signal } = request;
-    signal.throwIfAborted();
-    const body = JSON.stringify(openaiRequest(request, this.#settings));
+  async #answer(request: ModelRequest): Promise<readonly ModelEvent[]> {
+    const exchange = this.#send(request);
+    let begun = false;
+    let response: OpenAIResponse;
     try {
-      const response = await this.#dispatcher.request({
+      const head = await exchange.begun();
+      if (!isSuccess(head)) throw await this.#refusal(head, exchange);
+      begun = true;
+      response = JSON.parse(await exchange.text()) as OpenAIResponse;
+    } catch (error) {
+      const { signal } = request;
+      throw signal.aborted ? signal.reason : brokenRequest(error, begun, this.#endpoint);
+    }
+    return wholeReply(response);
+  }
+
+  #send(request: ModelRequest): Exchange {
+    request.signal.throwIfAborted();
+    return new Exchange(
+      this.#dispatcher,
+      {
         origin: this.#origin,
         path: this.#path,
         method: "POST",
         headers: this.#headers,
-        body,
-        signal,
-      });
-      if (response.statusCode >= 200 && response.statusCode < 300) return response;
-      // A refusal whose text is cut off is still that refusal.
-      const text = await response.body.text().catch(() => "");
-      throw refusedRequest(response.statusCode, response.headers, text, this.#endpoint);
-    } catch (error) {
-      throw signal.aborted ? signal.reason : brokenRequest(error, false, this.#endpoint);
-    }
+        body: JSON.stringify(openaiRequest(request, this.#settings)),
+      },
+      request.signal,
+    );
   }
+
+  async #refusal({ status, headers }: AnswerHead, exchange: Exchange): Promise<ModelError> {
+    // A refusal whose text is cut off is still that refusal.
+    const text = await exchange.text().catch(() => "");
+    return refusedRequest(status, headers, text, this.#endpoint);
+  }
+}
+
+function isSuccess({ status }: AnswerHead): boolean {
+  return status >= 200 && status < 300;
 }
 
 function areHeaders(value: unknown): boolean {

@@ -1,4 +1,6 @@
+import type { LogCursor, StoredEvents } from "../db/records.ts";
 import type { Store } from "../db/store.ts";
+import { LogGoneError } from "../errors.ts";
 import type { RunEventBody } from "../events/run-events.ts";
 import type { LogEntry, RunLog } from "./run-log.ts";
 
@@ -8,6 +10,7 @@ import type { LogEntry, RunLog } from "./run-log.ts";
  *
  * @param after - index of the last event that the reader has; -1 for none
  * @returns stretches of the log in order, without gaps; ends after the last event
+ * @throws {LogGoneError} when what the reader needs was deleted meanwhile
  */
 export async function* follow(
   log: RunLog,
@@ -18,7 +21,13 @@ export async function* follow(
   while (true) {
     const entries = log.after(cursor);
     if (!entries) {
-      for (const stretch of await stored(store, log.envelope.run_id, cursor)) {
+      const runId = log.envelope.run_id;
+      const stretches = storedStretches(await store.runs.events(runId, cursor), {
+        runId,
+        after: cursor,
+      });
+      if (stretches.length === 0) throw new LogGoneError(runId, "deleted");
+      for (const stretch of stretches) {
         cursor = stretch.at(-1)!.index;
         yield stretch;
       }
@@ -34,36 +43,20 @@ export async function* follow(
 }
 
 /**
- * Reads the stored log of a run that is not under way here, page by page.
+ * What a reader is given of a page of the stored log: stretches, one at a time, none of them empty. None at the log's end.
  *
- * @param after - index of the last event that the reader has; -1 for none
+ * @throws {LogGoneError} when there is more, but it does not follow on what the reader has
  */
-export async function* replay(
-  store: Store,
-  runId: string,
-  after: number,
-): AsyncGenerator<readonly LogEntry[], void, void> {
-  for (let cursor = after; ; ) {
-    const stretches = await stored(store, runId, cursor);
-    if (stretches.length === 0) return;
-    for (const stretch of stretches) {
-      cursor = stretch.at(-1)!.index;
-      yield stretch;
-    }
+export function storedStretches(pages: readonly StoredEvents[], { runId, after }: LogCursor): LogEntry[][] {
+  const stretches: LogEntry[][] = [];
+  let cursor = after;
+  for (const { firstIndex, events } of pages) {
+    if (firstIndex > cursor + 1) throw new LogGoneError(runId, "swept");
+    const entries = events
+      .map(({ event, json }, i) => ({ index: firstIndex + i, event: event as RunEventBody["event"], json }))
+      .filter(({ index }) => index > cursor);
+    cursor = entries.at(-1)?.index ?? cursor;
+    if (entries.length > 0) stretches.push(entries);
   }
-}
-
-/** A few stretches of the stored log, none of them empty: a reader is given one at a time. */
-async function stored(store: Store, runId: string, after: number): Promise<LogEntry[][]> {
-  const pages = await store.runs.events(runId, after);
-  return pages
-    .map(({ firstIndex, events }) =>
-      events.map(({ event, json }, i) => ({
-        index: firstIndex + i,
-        event: event as RunEventBody["event"],
-        json,
-      })),
-    )
-    .map((entries) => entries.filter(({ index }) => index > after))
-    .filter((entries) => entries.length > 0);
+  return stretches;
 }

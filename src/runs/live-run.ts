@@ -1,12 +1,15 @@
 import type { StartedRun } from "../agent/runner.ts";
-import type { RunText, StateChange } from "../db/records.ts";
+import type { RunSnapshot, RunText, StateChange, StoredRun } from "../db/records.ts";
 import { ownerWord, searchableText } from "../db/search.ts";
 import type { Store } from "../db/store.ts";
+import { RunLostError } from "../errors.ts";
 import { applyEvent, emptyFold } from "../events/fold.ts";
+import { newId } from "../events/ids.ts";
 import type { JsonObject } from "../events/json.ts";
 import type { Message } from "../events/messages.ts";
 import type { FoldedRun, Run, RunInput } from "../events/run.ts";
-import type { RunEvent, RunEventBody, TerminalEventBody } from "../events/run-events.ts";
+import type { RunEvent, RunEventBody, RunPaused, TerminalEventBody } from "../events/run-events.ts";
+import type { KeptContext, RunCheckpoint } from "./checkpoint.ts";
 import { follow } from "./follow.ts";
 import type { LogWriter, RunWriter } from "./log-writer.ts";
 import { type LogEntry, RunLog } from "./run-log.ts";
@@ -18,11 +21,27 @@ export interface RunIdentity {
   agentId: string;
   agentName: string | undefined;
   userId: string | undefined;
+  /** Whether it is stored before it is shown: another process may go on with it. */
+  background: boolean;
   attempt: number;
   input: RunInput;
   metadata: JsonObject;
   /** Unix time in milliseconds. */
   createdAt: number;
+}
+
+/** What a run is that goes on, not begins. */
+export interface Resumed {
+  /** The fold as of the last checkpoint. */
+  fold: FoldedRun;
+  /** The messages up to there. */
+  messages: Message[];
+  nextIndex: number;
+  /** Calls that had begun, and whose results are not known. */
+  begun: Iterable<string>;
+  /** Milliseconds that it was under way before. */
+  activeBefore: number;
+  firstTokenAfter: number | undefined;
 }
 
 /** A run that is under way in this process: its log, its fold, and what stops it. */
@@ -31,27 +50,45 @@ export class LiveRun implements StartedRun {
   readonly log: RunLog;
   readonly #store: Store;
   readonly #writer: RunWriter;
-  readonly #fold: FoldedRun = emptyFold();
+  readonly #fold: FoldedRun;
   /** The run's own messages; the agent loop adds to them. */
-  readonly messages: Message[] = [];
-  #storedMessages = 0;
+  readonly messages: Message[];
+  /** Ids of calls that have begun and not ended. */
+  readonly begun: Set<string>;
+  /** What a checkpoint keeps beside the fold and the messages; without, the run cannot be taken up again. */
+  kept: KeptContext | undefined;
+  #storedMessages: number;
+  #isReleased = false;
   readonly #abort = new AbortController();
   readonly #clockStart = performance.now();
+  readonly #activeBefore: number;
   readonly #ended = Promise.withResolvers<Run>();
-  #firstTokenAt: number | undefined;
+  /** Milliseconds after its start. */
+  #firstTokenAfter: number | undefined;
 
-  constructor(identity: RunIdentity, store: Store, writer: LogWriter) {
+  /** @param resumed - what there is of it already */
+  constructor(identity: RunIdentity, store: Store, writer: LogWriter, resumed?: Resumed) {
     this.identity = identity;
     this.#store = store;
-    const { runId, sessionId, agentId, agentName, attempt } = identity;
-    this.log = new RunLog({
-      agent_id: agentId,
-      ...(agentName === undefined ? {} : { agent_name: agentName }),
-      run_id: runId,
-      session_id: sessionId,
-    });
+    this.#fold = resumed?.fold ?? emptyFold();
+    this.messages = resumed?.messages ?? [];
+    this.#storedMessages = this.messages.length;
+    this.begun = new Set(resumed?.begun);
+    this.#activeBefore = resumed?.activeBefore ?? 0;
+    this.#firstTokenAfter = resumed?.firstTokenAfter;
+    const firstIndex = resumed?.nextIndex ?? 0;
+    const { runId, sessionId, agentId, agentName, attempt, background } = identity;
+    this.log = new RunLog(
+      {
+        agent_id: agentId,
+        ...(agentName === undefined ? {} : { agent_name: agentName }),
+        run_id: runId,
+        session_id: sessionId,
+      },
+      { storedFirst: background, firstIndex },
+    );
     this.#writer = writer.open(
-      { runId, sessionId, attempt },
+      { runId, sessionId, attempt, background, firstIndex, firstPosition: this.#storedMessages },
       {
         onStored: (index) => this.log.stored(index),
         onFailed: (error) => this.abort(error),
@@ -67,6 +104,16 @@ export class LiveRun implements StartedRun {
 
   get sessionId(): string {
     return this.identity.sessionId;
+  }
+
+  /** Whether no event is sent before it is stored. */
+  get storedFirst(): boolean {
+    return this.identity.background;
+  }
+
+  /** Milliseconds that the run has been under way in all; pauses do not count. */
+  get activeFor(): number {
+    return this.#activeBefore + performance.now() - this.#clockStart;
   }
 
   /** Aborted when the run must end before its time; the reason is why. */
@@ -91,8 +138,10 @@ export class LiveRun implements StartedRun {
       event.event === "ReasoningContentDelta" ||
       event.event === "ToolCallStarted"
     ) {
-      this.#firstTokenAt ??= performance.now();
+      this.#firstTokenAfter ??= this.activeFor;
     }
+    if (event.event === "ToolCallStarted") this.begun.add(event.tool.tool_call_id);
+    if (event.event === "ToolCallCompleted") this.begun.delete(event.tool.tool_call_id);
     const entry = this.log.entryOf(event);
     applyEvent(this.#fold, event, entry.index);
     this.#writer.add(entry);
@@ -112,17 +161,17 @@ export class LiveRun implements StartedRun {
   /** Stores the run as it stands. It goes on meanwhile; a failure ends it. */
   checkpoint(): void {
     // The row is written later, and by then the run may be further: a checkpoint is what it was here.
-    const row = { fold: structuredClone(this.#fold), ended: false, at: Date.now() };
+    const row: RunSnapshot = { fold: structuredClone(this.#fold), ended: false, at: Date.now() };
+    // Who cannot be taken up pays nothing for it.
+    if (this.storedFirst) row.checkpoint = this.#checkpoint();
     this.#writer.checkpoint(row, this.#newMessages()).catch((error: Error) => this.abort(error));
   }
 
   /** Times of the run up to now. */
   timing(): { time_to_first_token?: number; duration: number } {
     return {
-      ...(this.#firstTokenAt === undefined
-        ? {}
-        : { time_to_first_token: (this.#firstTokenAt - this.#clockStart) / 1000 }),
-      duration: (performance.now() - this.#clockStart) / 1000,
+      ...(this.#firstTokenAfter === undefined ? {} : { time_to_first_token: this.#firstTokenAfter / 1000 }),
+      duration: this.activeFor / 1000,
     };
   }
 
@@ -146,10 +195,56 @@ export class LiveRun implements StartedRun {
     this.#ended.resolve(this.toRun());
   }
 
+  /**
+   * Lets the run wait for people. It is no longer under way then: whoever continues it makes it anew of what is stored.
+   *
+   * @throws when it could not be stored
+   */
+  async pause(event: RunPaused): Promise<void> {
+    const entry = this.log.entryOf(event);
+    const paused = structuredClone(this.#fold);
+    applyEvent(paused, event, entry.index);
+    this.#writer.add(entry);
+    const row = {
+      fold: paused,
+      ended: false,
+      at: Date.now(),
+      checkpoint: this.#checkpoint(),
+      pauseId: newId(),
+    };
+    await this.#writer.checkpoint(row, this.#newMessages());
+    Object.assign(this.#fold, paused);
+    this.#close(entry);
+    this.#ended.resolve(this.toRun());
+  }
+
   /** Ends a run whose end cannot be stored: its readers learn of it, and whoever waits for it gets the error. */
   endUnstored(event: TerminalEventBody, error: Error): void {
     this.#close(this.log.entryOf(event));
     this.#ended.reject(error);
+  }
+
+  /** Has a background run go on in another process, from its next checkpoint on. */
+  release(): void {
+    this.#isReleased = this.identity.background;
+  }
+
+  /** Whether it is to be given back at its next checkpoint. */
+  get isReleased(): boolean {
+    return this.#isReleased;
+  }
+
+  /** Another process goes on with it: its readers come back, and who waits for its end gets the reason. */
+  letGo(reason: Error): void {
+    this.log.end();
+    this.#ended.reject(reason);
+  }
+
+  /** Somebody else ended the run while it waited here: its readers are sent what is stored of it. */
+  endedElsewhere(stored: StoredRun | undefined): void {
+    this.log.end();
+    if (stored) this.#ended.resolve(stored.run);
+    else this.#ended.reject(new RunLostError(this.runId));
   }
 
   /** The run as it stands. */
@@ -190,6 +285,20 @@ export class LiveRun implements StartedRun {
     const answer = ended.status === "completed" ? ended.content : "";
     const said = typeof answer === "string" ? answer : JSON.stringify(answer);
     return { owner: ownerWord(userId), text: searchableText(`${input.input_content}\n${said}`) };
+  }
+
+  #checkpoint(): string {
+    if (!this.kept) throw new Error(`The run ${this.runId} is not known well enough to be taken up again.`);
+    const { state, ...kept } = this.kept;
+    const checkpoint: RunCheckpoint = {
+      version: 1,
+      session_state: state,
+      ...kept,
+      active_ms: Math.round(this.activeFor),
+      ...(this.#firstTokenAfter !== undefined && { first_token_ms: Math.round(this.#firstTokenAfter) }),
+      begun: [...this.begun],
+    };
+    return JSON.stringify(checkpoint);
   }
 
   #newMessages(): Message[] {

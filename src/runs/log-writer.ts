@@ -9,6 +9,8 @@ import type { LogEntry } from "./run-log.ts";
 export interface LogWriterOptions {
   /** Milliseconds that an event may wait for the next write. Checkpoints and ends do not wait. */
   interval: number;
+  /** The same for background runs, whose readers wait for the write. */
+  backgroundInterval: number;
   /** Bytes of events in one write. */
   batchBytes: number;
   /** Bytes of events of one run that may wait; then the run waits too. */
@@ -20,6 +22,7 @@ export interface LogWriterOptions {
 /** What {@link LogWriter} does where nothing else is said. */
 export const defaultLogWriterOptions: LogWriterOptions = {
   interval: 200,
+  backgroundInterval: 20,
   batchBytes: 1024 * 1024,
   bufferBytes: 1024 * 1024,
   retryFor: 30_000,
@@ -34,6 +37,8 @@ export class LogWriter {
   readonly #options: LogWriterOptions;
   readonly #dirty = new Set<RunWriter>();
   #timer: NodeJS.Timeout | undefined;
+  /** When the timer goes off. */
+  #due = Number.POSITIVE_INFINITY;
   #writing = false;
 
   constructor(db: Database, options: LogWriterOptions = defaultLogWriterOptions) {
@@ -43,24 +48,34 @@ export class LogWriter {
 
   /** The writer of one run. */
   open(
-    run: Pick<LogWrite, "runId" | "sessionId" | "attempt">,
+    { background, ...run }: WrittenRun & { background: boolean },
     hooks: Pick<RunWriterHooks, "onStored" | "onFailed">,
   ): RunWriter {
+    const interval = background ? this.#options.backgroundInterval : this.#options.interval;
     return new RunWriter(run, {
       ...hooks,
       bufferBytes: this.#options.bufferBytes,
       onDirty: (writer, urgent) => {
         this.#dirty.add(writer);
         if (urgent) this.#writeNow();
-        else this.#timer ??= setTimeout(() => this.#writeNow(), this.#options.interval);
+        else this.#writeWithin(interval);
       },
     });
   }
 
-  #writeNow(): void {
-    if (this.#writing) return;
+  #writeWithin(milliseconds: number): void {
+    const due = performance.now() + milliseconds;
+    if (due >= this.#due) return;
     clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#due = due;
+    this.#timer = setTimeout(() => this.#writeNow(), milliseconds);
+  }
+
+  #writeNow(): void {
+    clearTimeout(this.#timer);
+    // Also where a write is on its way, which takes along what waits: else no timer would ever be set again.
+    this.#due = Number.POSITIVE_INFINITY;
+    if (this.#writing) return;
     this.#writing = true;
     void this.#writeAll().finally(() => {
       this.#writing = false;
@@ -90,8 +105,13 @@ export class LogWriter {
         batch.map(({ write }) => write),
         again,
       );
-      for (const { writer } of batch) {
-        writer.settle(lost.has(writer.runId) ? new RunLostError(writer.runId) : undefined);
+      for (const { writer, write } of batch) {
+        const isLost = lost.has(writer.runId);
+        const index = write.firstIndex + write.events.length - 1;
+        if (!isLost && write.events.length > 0) {
+          this.#db.signals().publish({ kind: "log", runId: writer.runId, index });
+        }
+        writer.settle(isLost ? new RunLostError(writer.runId) : undefined);
       }
     } catch (error) {
       const failure = error instanceof Error ? error : new Error(String(error));
@@ -117,6 +137,9 @@ export class LogWriter {
   }
 }
 
+/** Which run a writer writes, and the places of its next event and message: a run may be taken up again. */
+type WrittenRun = Pick<LogWrite, "runId" | "sessionId" | "attempt" | "firstIndex" | "firstPosition">;
+
 interface Waiter {
   resolve: () => void;
   reject: (error: Error) => void;
@@ -132,13 +155,13 @@ interface RunWriterHooks {
 
 /** What one run has yet to write. At most one write of a run is on its way, so that its log has no gap. */
 export class RunWriter {
-  readonly #run: Pick<LogWrite, "runId" | "sessionId" | "attempt">;
+  readonly #run: WrittenRun;
   readonly #hooks: RunWriterHooks;
   #events: string[] = [];
   #bytes = 0;
-  #firstIndex = 0;
+  #firstIndex: number;
   #messages: Message[] = [];
-  #firstPosition = 0;
+  #firstPosition: number;
   #row: RunSnapshot | undefined;
   #end: { stateChange?: StateChange; text?: RunText } = {};
   #waiters: Waiter[] = [];
@@ -146,8 +169,10 @@ export class RunWriter {
   #again: "no" | "later" | "urgent" = "no";
   #failure: Error | undefined;
 
-  constructor(run: Pick<LogWrite, "runId" | "sessionId" | "attempt">, hooks: RunWriterHooks) {
+  constructor(run: WrittenRun, hooks: RunWriterHooks) {
     this.#run = run;
+    this.#firstIndex = run.firstIndex;
+    this.#firstPosition = run.firstPosition;
     this.#hooks = hooks;
   }
 

@@ -24,21 +24,35 @@ export class NodeLease {
   readonly #options: LeaseOptions;
   readonly #logger: Logger;
   readonly #onLost: () => void;
+  readonly #onRequeued: () => void;
+  readonly #onBeat: () => Promise<void>;
   readonly #timers: NodeJS.Timeout[] = [];
   #holding: Promise<void> | undefined;
   #renewedAt = 0;
   #busy: Promise<unknown> = Promise.resolve();
 
-  /** @param onLost - called when it could not be renewed in time */
+  /**
+   * @param parts - `onLost` is called when it could not be renewed in time, `onRequeued` when runs of a dead process were
+   *   put back into the queue, `onBeat` after each sign of life but the first
+   */
   constructor(
     nodeId: string,
-    parts: { leases: () => Leases; options: LeaseOptions; logger: Logger; onLost: () => void },
+    parts: {
+      leases: () => Leases;
+      options: LeaseOptions;
+      logger: Logger;
+      onLost: () => void;
+      onRequeued: () => void;
+      onBeat: () => Promise<void>;
+    },
   ) {
     this.nodeId = nodeId;
     this.#leases = parts.leases;
     this.#options = parts.options;
     this.#logger = parts.logger;
     this.#onLost = parts.onLost;
+    this.#onRequeued = parts.onRequeued;
+    this.#onBeat = parts.onBeat;
   }
 
   /** Resolves once this process holds its lease. The first call takes it, and ends what dead processes left behind. */
@@ -63,7 +77,10 @@ export class NodeLease {
   async #begin(): Promise<void> {
     await this.#beat();
     await this.#sweep();
-    this.#every(this.#options.beat, () => this.#beat());
+    this.#every(this.#options.beat, async () => {
+      await this.#beat();
+      await this.#onBeat();
+    });
     this.#every(this.#options.sweep, () => this.#sweep());
     this.#every(Math.min(1000, this.#options.beat), () => this.#check());
   }
@@ -91,8 +108,11 @@ export class NodeLease {
   }
 
   async #sweep(): Promise<void> {
-    const ended = await this.#leases().sweep();
+    const { ended, requeued } = await this.#leases().sweep();
     for (const run_id of ended) this.#logger.warn({ run_id }, "ended a run whose server had stopped");
+    for (const run_id of requeued)
+      this.#logger.warn({ run_id }, "a run whose server had stopped waits again");
+    if (requeued.length > 0) this.#onRequeued();
   }
 
   #check(): Promise<void> {

@@ -5,7 +5,9 @@ import type { SessionSummary } from "../agent/summary.ts";
 import type { Attached, SessionStart } from "../db/records.ts";
 import type { Store } from "../db/store.ts";
 import type { JsonObject } from "../events/json.ts";
+import { type Message, mediaIn } from "../events/messages.ts";
 import type { ModelMessage } from "../models/model.ts";
+import type { RunCheckpoint } from "./checkpoint.ts";
 import type { LiveRun } from "./live-run.ts";
 import { attachmentOf } from "./media.ts";
 import { userMemories } from "./remember.ts";
@@ -25,6 +27,7 @@ export async function prepare(
   session: SessionStart,
   state: JsonObject,
   store: Store,
+  checkpoint?: RunCheckpoint,
 ): Promise<LoopContext> {
   const { agent } = request;
   const { runId, sessionId, userId, input, metadata } = run.identity;
@@ -38,7 +41,7 @@ export async function prepare(
     message,
     media,
     attachments: request.attachments ?? [],
-    history: await historyOf(request, sessionId, session, store),
+    history: await historyOf(request, sessionId, session, store, checkpoint?.history_before),
     summary: agent.enableSessionSummaries ? parseSummary(session.summary) : undefined,
     memories: userMemories(agent, run.toRun(), store),
     sessionState: state,
@@ -48,7 +51,22 @@ export async function prepare(
     stream: request.stream,
     signal: run.signal,
     messages: run.messages,
+    said: await withFiles(run.messages, store),
+    resumed: checkpoint && {
+      text: String(run.fold.content),
+      tools: run.fold.tools,
+      begun: new Set(run.begun),
+    },
   };
+}
+
+/** Messages with the bytes of their files. */
+async function withFiles(messages: readonly Message[], store: Store): Promise<ModelMessage[]> {
+  const files = await store.media.many(messages.flatMap(mediaIn).map(({ id }) => id));
+  return messages.map((message) => {
+    const attachments = mediaIn(message).flatMap(({ id }) => files.get(id) ?? []);
+    return attachments.length > 0 ? { ...message, attachments: attachments.map(attachmentOf) } : message;
+  });
 }
 
 async function historyOf(
@@ -56,6 +74,7 @@ async function historyOf(
   sessionId: string,
   session: SessionStart,
   store: Store,
+  before: number | undefined,
 ): Promise<ModelMessage[]> {
   if (!agent.addHistoryToContext || session.isNew) return [];
   const earlier = await store.runs.history({
@@ -63,6 +82,7 @@ async function historyOf(
     agentId: agent.id,
     runs: agent.numHistoryRuns,
     after: session.compactedUntil ?? 0,
+    ...(before !== undefined && { before }),
   });
   const messages = earlier.map((one) => ({ runId: one.runId, message: fromHistory(one) }));
   return withinBudget(messages, agent.historyTokenBudget).map(({ message }) => message);

@@ -28,6 +28,7 @@ export class RunLog {
   readonly envelope: RunEnvelope;
   /** Writes an event as it is on the wire. */
   readonly toWire: (entry: LogEntry) => string;
+  readonly #storedFirst: boolean;
   readonly #entries: LogEntry[] = [];
   /** Index of the first entry in memory. */
   #tailStart = 0;
@@ -37,9 +38,19 @@ export class RunLog {
   #waiting: (() => void)[] = [];
   #wakeScheduled = false;
 
-  constructor(envelope: RunEnvelope) {
+  /**
+   * @param options - `storedFirst`: readers get an event once it is stored, and not before; `firstIndex`: where it goes on,
+   *   for a run that was taken up again: what is before is in the database
+   */
+  constructor(
+    envelope: RunEnvelope,
+    { storedFirst, firstIndex = 0 }: { storedFirst: boolean; firstIndex?: number },
+  ) {
     this.envelope = envelope;
+    this.#tailStart = firstIndex;
+    this.#storedIndex = firstIndex - 1;
     this.toWire = wireOf(envelope);
+    this.#storedFirst = storedFirst;
   }
 
   /** Index of the next event. */
@@ -64,12 +75,18 @@ export class RunLog {
     this.#entries.push(entry);
     this.#tailBytes += entry.json.length;
     if (this.#tailBytes > tailLimit) this.#trim();
-    this.#wake();
+    if (!this.#storedFirst) this.#wake();
   }
 
   /** Notes that events are in the database, so that memory may let go of them. */
   stored(index: number): void {
     this.#storedIndex = index;
+    if (this.#storedFirst) this.#wake();
+  }
+
+  /** How many events readers may see. */
+  get length(): number {
+    return this.#storedFirst ? Math.min(this.nextIndex, this.#storedIndex + 1) : this.nextIndex;
   }
 
   /** No event comes after this. */
@@ -82,7 +99,7 @@ export class RunLog {
   after(index: number): readonly LogEntry[] | undefined {
     const from = index + 1 - this.#tailStart;
     if (from < 0) return undefined;
-    return from === 0 ? [...this.#entries] : this.#entries.slice(from);
+    return this.#entries.slice(from, this.length - this.#tailStart);
   }
 
   /** Resolves when something was added, or the log ended. */

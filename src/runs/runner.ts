@@ -1,42 +1,69 @@
 import type { Logger } from "pino";
-import { type LoopResult, runLoop } from "../agent/loop.ts";
-import type { LoopContext } from "../agent/loop-context.ts";
+import type { AgentDefinition } from "../agent/definition.ts";
 import type { Runner, RunRequest } from "../agent/runner.ts";
 import type { Database } from "../db/database.ts";
 import { openPrincipal, type Principal } from "../db/principal.ts";
-import type { SessionStart } from "../db/records.ts";
-import { stateChange } from "../db/session-state.ts";
+import type { ClaimedRun } from "../db/queue.ts";
+import type { Admission, IdempotencyKey, LogStanding, QueueLimits, SessionStart } from "../db/records.ts";
 import type { Store } from "../db/store.ts";
 import {
-  AgentOSError,
   RunCancelledError,
   RunLostError,
-  RunTimeoutError,
+  RunReleasedError,
   ServerStoppedError,
   UnavailableError,
 } from "../errors.ts";
 import { newId } from "../events/ids.ts";
-import type { JsonObject } from "../events/json.ts";
 import type { Run } from "../events/run.ts";
-import type { TerminalEventBody } from "../events/run-events.ts";
 import { AfterRun } from "./after-run.ts";
+import { Execution } from "./execution.ts";
+import { HousekeepingRounds } from "./housekeeping.ts";
 import { LiveRun } from "./live-run.ts";
+import { LogWatch } from "./log-watch.ts";
 import { defaultLogWriterOptions, LogWriter, type LogWriterOptions } from "./log-writer.ts";
 import { mediaOf } from "./media.ts";
 import { defaultLeaseOptions, type LeaseOptions, NodeLease } from "./node-lease.ts";
-import { prepare, stateOf } from "./prepare.ts";
-import { rememberRun } from "./remember.ts";
-import { keepUp } from "./session-upkeep.ts";
+import { QueueWorker } from "./queue-worker.ts";
+import { Reconciler } from "./reconcile.ts";
+import type { LogEntry } from "./run-log.ts";
+import { storedRequest } from "./stored-request.ts";
+import { takeUp } from "./take-up.ts";
+import { Turns } from "./turns.ts";
+
+/** How background runs wait and run. */
+export interface QueueOptions extends QueueLimits {
+  /** Background runs that one process does at the same time. */
+  concurrency: number;
+}
+
+/** What a runner does where nothing else is said. */
+export const defaultQueueOptions: QueueOptions = { concurrency: 32, total: 10_000, user: 1000, session: 100 };
+
+const defaultLogRetention = 24 * 60 * 60 * 1000;
 
 /** What a runner needs. */
 export interface RunnerOptions {
   db: Database;
   logger: Logger;
+  /** The agents whose background runs it does, by id. Without, it does none. */
+  agents?: ReadonlyMap<string, AgentDefinition>;
   logWriter?: Partial<LogWriterOptions>;
   lease?: Partial<LeaseOptions>;
   /** Is told each run that has ended here, once its end is stored. */
   onEnded?: (run: Run) => void;
+  queue?: Partial<QueueOptions>;
+  /** Milliseconds for which the log of a run is kept after its end. Default a day. */
+  logRetention?: number;
 }
+
+/** What became of a request for a run. */
+export type Submitted =
+  /** It is seen to its end here. */
+  | { kind: "live"; run: LiveRun }
+  /** It waits for whoever has room for it. */
+  | { kind: "queued"; runId: string; sessionId: string }
+  /** The same key was sent before, with the same request or with another one. */
+  | { kind: "repeated"; runId: string; isSame: boolean };
 
 /**
  * The one owner of runs. It accepts them, pulls their events out of the agent loop, numbers and stores them, and sees
@@ -45,11 +72,23 @@ export interface RunnerOptions {
 export class DurableRunner implements Runner {
   readonly #db: Database;
   readonly #logger: Logger;
+  readonly #agents: ReadonlyMap<string, AgentDefinition> | undefined;
   readonly #writer: LogWriter;
   readonly #lease: NodeLease;
+  readonly #watch: LogWatch;
   readonly #live = new Map<string, LiveRun>();
+  readonly #turns = new Turns();
+  readonly #limits: QueueLimits;
+  readonly #worker: QueueWorker;
+  readonly #reconciler: Reconciler;
+  readonly #housekeeping: HousekeepingRounds;
   readonly #afterRun: AfterRun;
-  readonly #onEnded: ((run: Run) => void) | undefined;
+  readonly #execution: Execution;
+  /** Sessions whose background runs may wait for one of their others to end. */
+  readonly #queued = new Set<string>();
+  #unsubscribe: (() => void) | undefined;
+  /** Ids of runs that are accepted or claimed, and not yet under way. */
+  readonly #arriving = new Set<string>();
   /** Runs that are being accepted. */
   #accepting = 0;
   #draining = false;
@@ -59,8 +98,14 @@ export class DurableRunner implements Runner {
   constructor(options: RunnerOptions) {
     this.#db = options.db;
     this.#logger = options.logger;
-    this.#onEnded = options.onEnded;
+    this.#agents = options.agents;
     this.#afterRun = new AfterRun(options.logger);
+    this.#execution = new Execution(
+      options.logger,
+      this.#afterRun,
+      (run) => options.db.queue().release(run.runId, run.identity.attempt),
+      options.onEnded,
+    );
     this.#lease = new NodeLease(newId(), {
       leases: () => options.db.leases(),
       options: { ...defaultLeaseOptions, ...options.lease },
@@ -68,8 +113,39 @@ export class DurableRunner implements Runner {
       onLost: () => {
         for (const run of this.#live.values()) run.abort(new RunLostError(run.runId));
       },
+      onRequeued: () => this.#worker.wake(),
+      onBeat: () => this.#reconciler.look(),
     });
-    this.#writer = new LogWriter(options.db, { ...defaultLogWriterOptions, ...options.logWriter });
+    const logWriter = { ...defaultLogWriterOptions, ...options.logWriter };
+    this.#writer = new LogWriter(options.db, logWriter);
+    this.#watch = new LogWatch({
+      db: options.db,
+      logger: options.logger,
+      live: (runId) => this.#live.get(runId),
+      storedWithin: logWriter.interval,
+    });
+    this.#reconciler = new Reconciler({
+      queue: () => options.db.queue(),
+      nodeId: this.#lease.nodeId,
+      logger: options.logger,
+      live: (runId) => this.#live.get(runId),
+      isArriving: (runId) => this.#arriving.has(runId) || this.#worker.isClaiming,
+    });
+    this.#housekeeping = new HousekeepingRounds({
+      housekeeping: () => options.db.housekeeping(),
+      logRetention: options.logRetention ?? defaultLogRetention,
+      logger: options.logger,
+    });
+    const queue = { ...defaultQueueOptions, ...options.queue };
+    this.#limits = queue;
+    this.#worker = new QueueWorker({
+      queue: () => options.db.queue(),
+      nodeId: this.#lease.nodeId,
+      agents: () => [...(options.agents?.keys() ?? [])],
+      concurrency: queue.concurrency,
+      logger: options.logger,
+      run: (claimed) => this.#takeUp(claimed),
+    });
   }
 
   /** How many runs are under way here. */
@@ -77,32 +153,65 @@ export class DurableRunner implements Runner {
     return this.#live.size;
   }
 
-  /** Opens the database, takes the lease of this process, and ends what dead processes left behind. */
+  /** Opens the database, takes the lease of this process, and begins to work off the queue. */
   async open(): Promise<void> {
     await this.#db.open();
+    this.#watch.open();
     await this.#lease.hold();
+    this.#unsubscribe ??= this.#db.signals().subscribe({
+      signal: (signal) => {
+        if (signal.kind === "cancel") this.#live.get(signal.runId)?.abort(cancelled());
+        if (signal.kind === "queue") this.#worker.wake();
+      },
+      resync: () => this.#worker.wake(),
+    });
+    if (!this.#agents || this.#draining) return;
+    this.#worker.start();
+    this.#housekeeping.start();
   }
 
   /**
-   * Accepts a run and starts it.
+   * Accepts a run and starts it here.
    *
    * @param principal - on whose behalf; anybody's where absent
    * @throws {NotFoundError} when the session is another user's. Nothing was written then.
+   * @throws {ConflictError} when the session is busy, and that was to be refused
    * @throws {UnavailableError} when the server stops or the database is away
    */
   async start(request: RunRequest, principal: Principal = openPrincipal): Promise<LiveRun> {
+    const submitted = await this.submit(request, principal);
+    if (submitted.kind !== "live") throw new Error(`a foreground run was ${submitted.kind}`);
+    return submitted.run;
+  }
+
+  /**
+   * Accepts a run. In foreground it starts here, in background it waits for whoever has room first.
+   *
+   * @param how - `key` names the request, so that it makes one run however often it is sent
+   * @throws as {@link start}
+   * @throws {QueueFullError} when too many background runs wait
+   */
+  async submit(
+    request: RunRequest,
+    principal: Principal,
+    how: { background?: boolean; key?: IdempotencyKey } = {},
+  ): Promise<Submitted> {
     if (this.#draining) throw new UnavailableError("The server is stopping. Try again.");
     this.#accepting++;
     try {
-      return await this.#accept(request, principal);
+      return await this.#accept(request, principal, how);
     } finally {
       this.#accepting--;
     }
   }
 
-  async #accept(request: RunRequest, principal: Principal): Promise<LiveRun> {
+  async #accept(
+    request: RunRequest,
+    principal: Principal,
+    { background = false, key }: { background?: boolean; key?: IdempotencyKey },
+  ): Promise<Submitted> {
     await this.open();
-    const { agent } = request;
+    const { agent, onBusy = background ? "enqueue" : "parallel" } = request;
     const store = this.#db.storeFor(principal);
     const runId = `run_${newId()}`;
     const sessionId = request.sessionId ?? newId();
@@ -110,21 +219,45 @@ export class DurableRunner implements Runner {
     const media = mediaOf(request.attachments ?? []);
     const input = { input_content: request.message, ...media.references };
     const metadata = { ...agent.metadata, ...request.metadata };
-    const session = await store.runs.accept({
-      runId,
-      sessionId,
-      agentId: agent.id,
-      userId: request.userId,
-      nodeId: this.#lease.nodeId,
-      background: false,
-      input,
-      metadata,
-      model: agent.model.id,
-      modelProvider: agent.model.provider,
-      sessionState: { ...agent.sessionState, ...request.sessionState },
-      media: media.stored,
-      createdAt,
-    });
+    const waits = onBusy === "enqueue" || onBusy === "interrupt";
+    const begins = !background && !waits;
+    const admission: Admission = {
+      limits: this.#limits,
+      ...(onBusy === "reject" || onBusy === "interrupt" ? { ifBusy: onBusy } : {}),
+      ...(key && { key }),
+    };
+    this.#arriving.add(runId);
+    const acceptance = await store.runs
+      .accept(
+        {
+          runId,
+          sessionId,
+          agentId: agent.id,
+          userId: request.userId,
+          nodeId: background ? undefined : this.#lease.nodeId,
+          begins,
+          background,
+          waits,
+          request: background ? storedRequest(request) : null,
+          input,
+          metadata,
+          model: agent.model.id,
+          modelProvider: agent.model.provider,
+          sessionState: { ...agent.sessionState, ...request.sessionState },
+          media: media.stored,
+          createdAt,
+        },
+        admission,
+      )
+      .finally(() => this.#arriving.delete(runId));
+    if (acceptance.kind === "repeated") return acceptance;
+    for (const other of acceptance.interrupted) this.#interrupt(other);
+    if (background) {
+      this.#queued.add(sessionId);
+      if (this.#worker.isFull) this.#db.signals().publish({ kind: "queue" });
+      this.#worker.wake();
+      return { kind: "queued", runId, sessionId };
+    }
     const run = new LiveRun(
       {
         runId,
@@ -132,6 +265,7 @@ export class DurableRunner implements Runner {
         agentId: agent.id,
         agentName: agent.name,
         userId: request.userId,
+        background: false,
         attempt: 1,
         input,
         metadata,
@@ -140,10 +274,12 @@ export class DurableRunner implements Runner {
       store,
       this.#writer,
     );
-    this.#live.set(runId, run);
-    if (this.#overdue) run.abort(new ServerStoppedError());
-    void this.#see(run, request, session, store);
-    return run;
+    const { session } = acceptance;
+    void this.#keep(
+      run,
+      begins ? this.#see(run, request, session, store) : this.#wait(run, request, session, store),
+    );
+    return { kind: "live", run };
   }
 
   /** All runs that are under way here. */
@@ -157,14 +293,52 @@ export class DurableRunner implements Runner {
   }
 
   /**
-   * Cancels a run that is under way here, and waits until it has ended. Any other is left as it is.
+   * How a run and its log stand, wherever it is under way.
+   *
+   * @param after - index of the last event that a reader has: where another node streams the run, what it sent may not be
+   *   stored yet, and is waited for
+   * @throws {LogGoneError} when there is no such run
+   */
+  standing(runId: string, after = -1): Promise<LogStanding> {
+    return this.#watch.standing(runId, after);
+  }
+
+  /**
+   * Follows a run's log wherever it is: under way here or on another node, waiting, or over. Gives what is there, then
+   * what comes, each event once and in order, and ends after the last event of a run that ended or paused.
+   *
+   * @param store - of whoever reads
+   * @param after - index of the last event that the reader has; -1 for none
+   * @param signal - ends it while it waits
+   * @throws {LogGoneError} when the run or what follows of its log was deleted
+   */
+  follow(
+    store: Store,
+    runId: string,
+    after: number,
+    signal?: AbortSignal,
+  ): AsyncGenerator<readonly LogEntry[], void, void> {
+    return this.#watch.follow(store, runId, after, signal);
+  }
+
+  /**
+   * Cancels a run, wherever it is. One that is under way here has ended when this resolves, as has one that waited or was
+   * paused; one that is under way elsewhere is told to stop. One that has ended stays as it is.
    */
   async cancel(runId: string): Promise<void> {
     const run = this.#live.get(runId);
-    if (!run) return;
-    run.abort(new RunCancelledError("The run was cancelled."));
+    run?.abort(cancelled());
+    // Of a foreground run here, its own end is all that has to be written, also where it waits still.
+    if (!run || run.identity.background) {
+      const found = await this.#db.queue().cancel(runId, cancelled());
+      if (found?.endedAt !== undefined) {
+        this.#db.signals().publish({ kind: "log", runId, index: found.endedAt });
+      } else if (found?.status === "running" && !run) {
+        this.#db.signals().publish({ kind: "cancel", runId });
+      }
+    }
     // That its end could not be stored is told to its readers and to the log.
-    await run.ended().catch(() => undefined);
+    await run?.ended().catch(() => undefined);
   }
 
   /**
@@ -174,151 +348,98 @@ export class DurableRunner implements Runner {
    */
   async drain(limit: number): Promise<void> {
     this.#draining = true;
+    this.#worker.stop();
     const since = performance.now();
     const timer = setTimeout(() => {
       this.#overdue = true;
-      for (const run of this.#live.values()) run.abort(new ServerStoppedError());
+      for (const run of this.#live.values()) run.abort(stopped(run));
     }, limit);
+    for (const run of this.#live.values()) run.release();
     while (this.#live.size > 0 || this.#accepting > 0) {
       await Promise.allSettled([...this.#live.values()].map((run) => run.ended()));
       await new Promise((resolve) => setImmediate(resolve));
     }
     clearTimeout(timer);
     await this.#afterRun.settled(limit - (performance.now() - since));
+    this.#watch.close();
+    this.#unsubscribe?.();
+    await this.#housekeeping.stop();
     await this.#lease.release();
   }
 
-  /** Sees a run from its start to its end. Never rejects: a run's failure is its own business. */
-  async #see(run: LiveRun, request: RunRequest, session: SessionStart, store: Store): Promise<void> {
-    const { agent } = request;
-    const release = limits(run, request);
-    const state = stateOf(request, session);
-    let end: TerminalEventBody;
+  /** Holds a run as one that is under way here until its work is done. */
+  async #keep(run: LiveRun, work: Promise<void>): Promise<void> {
+    this.#live.set(run.runId, run);
+    if (this.#draining) run.release();
+    if (this.#overdue) run.abort(stopped(run));
     try {
-      const result = await this.#drive(run, await prepare(run, request, session, state, store));
-      end = { event: "RunCompleted", ...result, ...tail(run, state) };
-    } catch (error) {
-      end = this.#failed(run, error, isJson(state) ? state : session.state);
-    }
-    release();
-    try {
-      await run.end(end, stateChange(session.state, end.session_state));
-      this.#logger.info(
-        {
-          run_id: run.runId,
-          session_id: run.sessionId,
-          agent_id: agent.id,
-          status: run.fold.status,
-          ...run.timing(),
-        },
-        "run ended",
-      );
-      this.#onEnded?.(run.toRun());
-      if (end.event === "RunCompleted") {
-        const ended = run.toRun();
-        keepUp(this.#afterRun, { agent, run: ended, session, store });
-        rememberRun(this.#afterRun, { agent, run: ended, store });
-      }
-    } catch (error) {
-      this.#notStored(run, error);
+      await work;
     } finally {
       this.#live.delete(run.runId);
+      this.#turns.freed(run.sessionId);
+      if (this.#queued.delete(run.sessionId)) this.#worker.wake();
     }
   }
 
-  /** Pulls the agent loop to its end. A loop that does not listen to the abort signal is left behind. */
-  async #drive(run: LiveRun, context: LoopContext): Promise<LoopResult> {
-    const loop = runLoop(context);
-    let giveUp: (reason: unknown) => void = () => undefined;
-    const onAbort = () => giveUp(run.signal.reason);
-    run.signal.addEventListener("abort", onAbort, { once: true });
+  #see(run: LiveRun, request: RunRequest, session: SessionStart, store: Store): Promise<void> {
+    return this.#execution.see(run, request, session, store);
+  }
+
+  /** Lets a foreground run wait until the earlier runs of its session have ended. */
+  async #wait(run: LiveRun, request: RunRequest, session: SessionStart, store: Store): Promise<void> {
+    const onAbort = () => run.abort(new RunCancelledError("The caller aborted the run."));
+    request.signal?.addEventListener("abort", onAbort, { once: true });
+    const turn = this.#turns.join(run.sessionId);
     try {
       while (true) {
-        const { done, value } = await new Promise<Awaited<ReturnType<typeof loop.next>>>(
-          (resolve, reject) => {
-            giveUp = reject;
-            if (run.signal.aborted) reject(run.signal.reason);
-            else loop.next().then(resolve, reject);
-          },
-        );
-        if (done) return value;
-        if (!("event" in value)) for (const event of value) run.append(event);
-        else if (value.event === "Checkpoint") run.checkpoint();
-        else run.append(value);
-        if (run.full) await run.flush();
+        const now = await this.#db.queue().begin(run.runId, run.signal.aborted);
+        if (now === "gone") return run.endedElsewhere(await store.runs.get({ runId: run.runId }));
+        if (now === "begins") break;
+        await turn.next(run.signal);
       }
+    } catch (error) {
+      this.#logger.error({ err: error, run_id: run.runId }, "a waiting run could not begin");
+      run.abort(error as Error);
     } finally {
-      run.signal.removeEventListener("abort", onAbort);
-      // Not awaited: a tool that never returns would hold the run's end back.
-      loop.return({ content: "", content_type: "str" }).catch(() => undefined);
+      turn.leave();
+      request.signal?.removeEventListener("abort", onAbort);
+    }
+    await this.#see(run, request, session, store);
+  }
+
+  /** Sees a claimed run to its end, or to where it pauses or is given back. */
+  async #takeUp(claimed: ClaimedRun): Promise<void> {
+    const { run_id: runId } = claimed.row;
+    this.#arriving.add(runId);
+    const taken = await takeUp(claimed, {
+      db: this.#db,
+      writer: this.#writer,
+      logger: this.#logger,
+      agents: this.#agents ?? new Map(),
+    });
+    try {
+      if (!taken) return;
+      const { run, request, session, store, checkpoint } = taken;
+      if (claimed.row.cancel_requested_at !== null) run.abort(cancelled());
+      await this.#keep(run, this.#execution.see(run, request, session, store, checkpoint));
+    } finally {
+      this.#arriving.delete(runId);
     }
   }
 
-  #failed(run: LiveRun, error: unknown, state: JsonObject): TerminalEventBody {
-    const reason = run.signal.aborted ? run.signal.reason : error;
-    if (reason instanceof RunCancelledError) {
-      const content = String(run.fold.content);
-      return { event: "RunCancelled", content, reason: reason.message, ...tail(run, state) };
-    }
-    if (reason instanceof AgentOSError) {
-      return { event: "RunError", content: reason.message, error_type: reason.code, ...tail(run, state) };
-    }
-    this.#logger.error(
-      { err: reason, run_id: run.runId, session_id: run.sessionId },
-      "run failed unexpectedly",
-    );
-    const content = `The run failed inside the server. Look for ${run.runId} in its log.`;
-    return { event: "RunError", content, error_type: "internal_error", ...tail(run, state) };
-  }
-
-  #notStored(run: LiveRun, error: unknown): void {
-    const failure = error instanceof Error ? error : new Error(String(error));
-    this.#logger.error(
-      { err: failure, run_id: run.runId, session_id: run.sessionId },
-      "the run's end was not stored",
-    );
-    const known = failure instanceof AgentOSError;
-    run.endUnstored(
-      {
-        event: "RunError",
-        content: known
-          ? failure.message
-          : "The answer could not be stored, so it is not sent. Send the message again.",
-        error_type: known ? failure.code : "not_stored",
-        session_state: {},
-        metrics: run.fold.metrics,
-      },
-      failure,
-    );
+  /** Tells a run to stop that another run of its session is to take the place of. It is marked already. */
+  #interrupt(runId: string): void {
+    const run = this.#live.get(runId);
+    if (run) run.abort(new RunCancelledError("Another run of the session took its place."));
+    else this.#db.signals().publish({ kind: "cancel", runId });
   }
 }
 
-/** Lets the run's time limit and its caller's signal end it. Returns what lets go of both. */
-function limits(run: LiveRun, { agent, signal }: RunRequest): () => void {
-  const timer = setTimeout(() => run.abort(new RunTimeoutError(agent.timeLimit)), agent.timeLimit * 1000);
-  const onAbort = () => run.abort(new RunCancelledError("The caller aborted the run."));
-  if (signal?.aborted) onAbort();
-  signal?.addEventListener("abort", onAbort, { once: true });
-  return () => {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", onAbort);
-  };
+/** Why a run ends that is under way when the time is over: somebody else goes on with one that is in background. */
+function stopped(run: LiveRun): Error {
+  return run.identity.background ? new RunReleasedError() : new ServerStoppedError();
 }
 
-/** Whether a state can be stored: a tool may have put anything into it. */
-function isJson(state: JsonObject): boolean {
-  try {
-    JSON.stringify(state);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** What every last event carries. The state is taken as JSON, which is what is stored of it. */
-function tail(run: LiveRun, state: JsonObject): Pick<TerminalEventBody, "session_state" | "metrics"> {
-  return {
-    session_state: JSON.parse(JSON.stringify(state)) as JsonObject,
-    metrics: { ...run.fold.metrics, ...run.timing() },
-  };
+function cancelled(): RunCancelledError {
+  return new RunCancelledError("The run was cancelled.");
 }

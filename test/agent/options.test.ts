@@ -161,7 +161,12 @@ describe("a tool refuses", () => {
     ["inputSchema", z.object({ at: z.date() }), "cannot be told to a model"],
     ["inputSchema", undefined, "inputSchema"],
     ["execute", undefined, "execute"],
-    ["requiresConfirmation", true, "requiresConfirmation"],
+    ["requiresConfirmation", "yes", "requiresConfirmation"],
+    ["requiresUserInput", ["city"], "no argument of it"],
+    ["externalExecution", true, "Leave out execute"],
+    ["onUnknownResult", "guess", "onUnknownResult"],
+    ["timeLimit", 0, "timeLimit"],
+    ["background", true, "background"],
   ])("%s = %o", (option, value, said) => {
     expect(refusal(() => tool({ ...options, [option]: value } as never))).toContain(said);
   });

@@ -158,6 +158,35 @@ describe.each(engines)("on $name", (engine) => {
     expect(await countRows(engine, location)).toEqual(before);
   });
 
+  test("a key of another user is a key of one's own, and a background run is its user's", async () => {
+    const keyed = async (who: Record<string, string>, body: object) => {
+      const answer = await fetch(`${server.url}/agents/copilot/runs`, {
+        method: "POST",
+        headers: { ...who, "content-type": "application/json", "idempotency-key": "the-same" },
+        body: JSON.stringify({ message: "hi", background: true, ...body }),
+      });
+      return { status: answer.status, json: await answer.json() };
+    };
+    const adas = await keyed(ada, { session_id: "adas" });
+    const eves = await keyed(eve, { session_id: "adas2", user_id: "ada" });
+    expect([adas.status, eves.status]).toEqual([202, 202]);
+    expect(eves.json.run_id).not.toBe(adas.json.run_id);
+    const path = `/agents/copilot/runs/${adas.json.run_id}`;
+    for (const [method, rest] of [
+      ["GET", ""],
+      ["POST", "/cancel"],
+      ["GET", "/resume"],
+      ["POST", "/resume"],
+    ] as const) {
+      expect((await send(eve, method, path + rest)).status, rest).toBe(404);
+    }
+    await expect.poll(async () => (await send(ada, "GET", path)).json.status).toBe("completed");
+    await expect
+      .poll(async () => (await send(eve, "GET", `/agents/copilot/runs/${eves.json.run_id}`)).json)
+      .toMatchObject({ status: "completed", user_id: "eve" });
+    await send(eve, "DELETE", "/users/eve");
+  });
+
   test("a token for one session reaches that session alone", async () => {
     const confined = bearer(
       await sign(issuer.privateKey, { sub: "ada", scopes: everything, session_id: "only" }),

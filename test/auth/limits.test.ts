@@ -113,6 +113,25 @@ describe.each(engines)("on $name", (engine) => {
     await second.end();
   });
 
+  test("runs in background count as long as they wait or run, on whatever node", async () => {
+    const all = await nodes(engine, { perUser: { concurrentRuns: 2 } });
+    const [ada, eve] = [await ofUser("ada"), await ofUser("eve")];
+    const long = { message: "[[tokens=900]] [[delay=50]]", background: true, session_id: "s" };
+    // Of one session: the second waits for the first.
+    const accepted = [await run(all[0]!, ada, long), await run(all.at(-1)!, ada, long)];
+    expect(accepted.map(({ status }) => status)).toEqual([202, 202]);
+    const [first, second] = await Promise.all(accepted.map((one) => one.json()));
+    for (const one of all) {
+      expect((await run(one, ada)).status).toBe(429);
+      expect((await run(one, ada, { background: true })).status).toBe(429);
+    }
+    expect((await run(all[0]!, eve)).status).toBe(200);
+    for (const { run_id } of [second, first]) {
+      await fetch(`${all[0]!.url}/agents/copilot/runs/${run_id}/cancel`, { method: "POST", headers: ada });
+    }
+    await expect.poll(async () => (await run(all.at(-1)!, ada)).status).toBe(200);
+  });
+
   test("a run that is refused for another reason gives its place back", async () => {
     const [server] = await nodes(engine, { perUser: { concurrentRuns: 1, concurrentStreams: 1 } });
     const [ada, eve] = [await ofUser("ada"), await ofUser("eve")];

@@ -55,4 +55,10 @@ const copilot = new Agent({
 });
 const approver = new Agent({ id: "approver", model, db, addHistoryToContext: true, tools: [wipe] });
 
-await new AgentOS({ agents: [copilot, approver] }).serve();
+// Tests that kill servers do not wait for the usual lease.
+const lease = Number(process.env["TEST_LEASE"] ?? 10_000);
+
+await new AgentOS({
+  agents: [copilot, approver],
+  lease: { lease, beat: lease / 4, sweep: lease / 5 },
+}).serve();

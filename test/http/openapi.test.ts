@@ -88,7 +88,7 @@ test("every parameter of a path is described, required, and has a schema", () =>
 
 test("errors are described where they can happen", () => {
   const run = document.paths["/agents/{agent_id}/runs"]?.["post"]?.responses ?? {};
-  expect(Object.keys(run)).toEqual(["200", "400", "404", "413", "415", "422", "503"]);
+  expect(Object.keys(run)).toEqual(["200", "202", "400", "404", "409", "413", "415", "422", "429", "503"]);
   expect(JSON.stringify(run["422"])).toContain("#/components/schemas/Error");
   expect(Object.keys(document.paths["/readyz"]?.["get"]?.responses ?? {})).toContain("503");
 });

@@ -46,7 +46,10 @@ describe("a wrong setting ends the start with one clear line:", () => {
   });
 
   test.each<[Record<string, string>, RegExp]>([
-    [{ JWT_VERIFICATION_KEY: "a secret of 32 bytes, and then some" }, /is a secret.*JWT_ALGORITHM is RS256/],
+    [
+      { JWT_VERIFICATION_KEY: "a key of 32 bytes, and then some more" },
+      /is a secret.*JWT_ALGORITHM is RS256/,
+    ],
     [
       { JWT_VERIFICATION_KEY: "a secret of 32 bytes", JWT_ALGORITHM: "none" },
       /JWT_ALGORITHM is "none".*HS256/,

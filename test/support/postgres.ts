@@ -9,6 +9,8 @@ import { freePort } from "./free-port.ts";
 
 /** A PostgreSQL server of our own, with an empty data folder. */
 export interface PostgresServer {
+  /** The process above it: all of PostgreSQL's are below this one. */
+  readonly pid: number;
   /** Makes an empty database and returns its URL. */
   createDatabase(name: string): Promise<string>;
   /** Ends the server and removes its data. */
@@ -35,6 +37,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   keeper.channel?.unref();
   const urlOf = (database: string) => `postgresql://${USER}:${PASSWORD}@127.0.0.1:${port}/${database}`;
   return {
+    pid: keeper.pid!,
     async createDatabase(name) {
       const client = new pg.Client({ connectionString: urlOf("postgres") });
       await client.connect();

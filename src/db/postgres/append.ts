@@ -1,9 +1,10 @@
 import type { Message } from "../../events/messages.ts";
 import { type SnapshotColumns, snapshotColumns } from "../queries/rows.ts";
 import type { LogWrite } from "../records.ts";
+import { type ArrayType, binaryArray } from "./arrays.ts";
 
 /** A column of a batch: its name, its PostgreSQL type, and its value for each row. */
-type Column<TRow> = readonly [name: string, type: string, value: (row: TRow) => unknown];
+type Column<TRow> = readonly [name: string, type: ArrayType, value: (row: TRow) => unknown];
 
 interface Row extends LogWrite {
   columns: SnapshotColumns;
@@ -22,6 +23,9 @@ const snapshotTypes = {
   content_type: "text",
   reasoning_content: "text",
   tools: "text",
+  requirements: "text",
+  pause_id: "text",
+  checkpoint: "text",
   session_state: "text",
   metrics: "text",
   input_tokens: "bigint",
@@ -33,9 +37,9 @@ const snapshotTypes = {
   error: "text",
   updated_at: "bigint",
   ended_at: "bigint",
-} satisfies Record<keyof SnapshotColumns, string>;
+} satisfies Record<keyof SnapshotColumns, ArrayType>;
 
-const snapshot = Object.entries(snapshotTypes) as [keyof SnapshotColumns, string][];
+const snapshot = Object.entries(snapshotTypes) as [keyof SnapshotColumns, ArrayType][];
 
 const rowColumns: Column<Row>[] = [
   ["run_id", "text", (row) => row.runId],
@@ -113,7 +117,7 @@ SELECT run_id FROM owned`;
 }
 
 /** The values for {@link appendText}: an array a column. */
-export function appendValues(writes: readonly LogWrite[]): unknown[] {
+export function appendValues(writes: readonly LogWrite[]): Buffer[] {
   // In the order of their key, so that two commits never wait for each other.
   const rows = writes
     .filter((write) => write.row !== undefined)
@@ -144,6 +148,6 @@ function namesOf<TRow>(columns: readonly Column<TRow>[]): string {
   return columns.map(([name]) => name).join(", ");
 }
 
-function arrays<TRow>(columns: readonly Column<TRow>[], rows: readonly TRow[]): unknown[][] {
-  return columns.map(([, , value]) => rows.map(value));
+function arrays<TRow>(columns: readonly Column<TRow>[], rows: readonly TRow[]): Buffer[] {
+  return columns.map(([, type, value]) => binaryArray(type, rows.map(value)));
 }

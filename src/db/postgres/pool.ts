@@ -1,13 +1,18 @@
 import pg from "pg";
 
 /** How long a query may take, in milliseconds. A database that froze must not hold its callers for ever. */
-const queryTimeout = 30_000;
+const defaultQueryTimeout = 30_000;
 
 /** How long a caller waits for a connection, in milliseconds. */
 const checkoutTimeout = 5_000;
 
 /** A pool whose connections report every lost one, and give whole numbers as numbers. */
-export function createPool(url: string, max: number, onError: (error: Error) => void): pg.Pool {
+export function createPool(
+  url: string,
+  max: number,
+  onError: (error: Error) => void,
+  { name = "agentos", queryTimeout = defaultQueryTimeout } = {},
+): pg.Pool {
   const pool = new pg.Pool({
     connectionString: url,
     max,
@@ -16,7 +21,7 @@ export function createPool(url: string, max: number, onError: (error: Error) => 
     statement_timeout: queryTimeout,
     idle_in_transaction_session_timeout: 5_000,
     keepAlive: true,
-    application_name: "agentos",
+    application_name: name,
     types: { getTypeParser: typeParser as typeof pg.types.getTypeParser },
   });
   pool.on("error", onError);

@@ -8,25 +8,45 @@ import {
 } from "../../errors.ts";
 import type { Database } from "../database.ts";
 import type { Engine } from "../engine.ts";
+import { Housekeeping } from "../housekeeping.ts";
 import { Leases } from "../leases.ts";
 import { migrate } from "../migrations/index.ts";
-import type { PreparedQuery } from "../prepared.ts";
+import { type PreparedQuery, prepare } from "../prepared.ts";
 import type { Principal } from "../principal.ts";
-import { acceptParameters, type ClaimedSession, mediaQueries, sessionStart } from "../queries/accept.ts";
+import {
+  acceptParameters,
+  type ClaimedSession,
+  type MediaParameters,
+  mediaParameters,
+  sessionStart,
+  storeMedia,
+} from "../queries/accept.ts";
 import { endedByThese } from "../queries/ended.ts";
-import type { LogWrite } from "../records.ts";
+import { refusal } from "../queries/room.ts";
+import { Queue } from "../queue.ts";
+import type { Acceptance, LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
 import { createServerStore, type ServerStore } from "../server-store.ts";
+import type { Signals } from "../signals.ts";
 import { type Store, storeFactory } from "../store.ts";
+import { acceptBatch, acceptQuery } from "./accept-batch.ts";
+import { AcceptBatches } from "./accept-batches.ts";
 import { appendText, appendValues } from "./append.ts";
+import { logPagesQuery } from "./log-pages.ts";
 import { createPool } from "./pool.ts";
-import { acceptQuery, mergeState, type Queryable } from "./run-writes.ts";
+import { enqueueQuery, mergeState, type Queryable } from "./run-writes.ts";
 import { postgresSearch } from "./search.ts";
+import { PostgresSignals } from "./signals.ts";
 
 /** Where a PostgreSQL database is, and how much of it is used. */
 export interface PostgresDbOptions {
   /** `postgresql://user:password@host:port/database`. Default: the environment's `DATABASE_URL`. */
   url?: string;
+  /**
+   * Where signals between servers are listened to. It must lead to PostgreSQL itself: behind PgBouncer in transaction mode
+   * a connection cannot listen. Default: the environment's `AGENTOS_LISTEN_URL`, else `url`.
+   */
+  listenUrl?: string;
   /** The schema that holds the tables; made where it is missing. Default `agentos`. */
   schema?: string;
   /** Connections for requests; the log has one of its own. Default 10. */
@@ -56,6 +76,9 @@ export class PostgresDb implements Database {
   /** One connection, to show that this process lives: neither requests nor the log hold it up. */
   readonly #controlPool: pg.Pool;
   readonly #leases: Leases;
+  readonly #queue: Queue;
+  readonly #housekeeping: Housekeeping;
+  readonly #signals: PostgresSignals;
   readonly #storeFor: (principal: Principal) => Store;
   readonly #serverStore: ServerStore;
   readonly #appendText: string;
@@ -83,17 +106,31 @@ export class PostgresDb implements Database {
     const control = new Kysely<Tables>({
       dialect: new PostgresDialect({ pool: telling(this.#controlPool) }),
     }).withSchema(this.#schema);
-    this.#leases = new Leases({
-      ...this.#engine,
-      transaction: (work) => retried(() => control.transaction().execute(work)),
+    this.#leases = new Leases(
+      { ...this.#engine, transaction: (work) => retried(() => control.transaction().execute(work)) },
+      (alive) => {
+        this.#signals.alone = alive <= 1;
+      },
+    );
+    const listenUrl = options.listenUrl ?? (process.env["AGENTOS_LISTEN_URL"] || url);
+    withoutPassword(listenUrl, "listenUrl");
+    this.#signals = new PostgresSignals({
+      pool: createPool(url, 1, onError, { name: "agentos notifier", queryTimeout: 5_000 }),
+      listenUrl,
+      schema: this.#schema,
     });
+    this.#queue = new Queue(this.#engine);
+    this.#housekeeping = new Housekeeping(this.#engine);
   }
 
   open(): Promise<void> {
-    this.#opening ??= this.#prepare().catch((error: unknown) => {
-      this.#opening = undefined;
-      throw error;
-    });
+    this.#opening ??= this.#prepare().then(
+      () => this.#signals.open(),
+      (error: unknown) => {
+        this.#opening = undefined;
+        throw error;
+      },
+    );
     return this.#opening;
   }
 
@@ -102,9 +139,12 @@ export class PostgresDb implements Database {
   }
 
   close(): Promise<void> {
-    this.#closing ??= Promise.all([this.#pool.end(), this.#logPool.end(), this.#controlPool.end()]).then(
-      () => undefined,
-    );
+    this.#closing ??= Promise.all([
+      this.#pool.end(),
+      this.#logPool.end(),
+      this.#controlPool.end(),
+      this.#signals.close(),
+    ]).then(() => undefined);
     return this.#closing;
   }
 
@@ -118,6 +158,18 @@ export class PostgresDb implements Database {
 
   leases(): Leases {
     return this.#leases;
+  }
+
+  queue(): Queue {
+    return this.#queue;
+  }
+
+  housekeeping(): Housekeeping {
+    return this.#housekeeping;
+  }
+
+  signals(): Signals {
+    return this.#signals;
   }
 
   async writeLogs(writes: readonly LogWrite[], { again = false } = {}): Promise<ReadonlySet<string>> {
@@ -142,13 +194,16 @@ export class PostgresDb implements Database {
 
   #makeEngine(db: Kysely<Tables>): Engine {
     const accept = acceptQuery(db);
-    const media = mediaQueries(db);
+    const enqueue = enqueueQuery(db);
+    const media = [0, 1].map((i) => prepare<MediaParameters>()((value) => storeMedia(db, value)[i]!));
+    const logs = logPagesQuery(db, (name) => sql.id(this.#schema, name));
     const names = new Map<string, string>();
     const config = <P, R>(query: PreparedQuery<P, R>, parameters: P) => {
       const name = names.get(query.sql) ?? `agentos_${names.size}`;
       names.set(query.sql, name);
       return { name, text: query.sql, values: query.values(parameters) };
     };
+    const batches = new AcceptBatches((runs) => this.#run(this.#pool, config(accept, acceptBatch(runs))));
     return {
       name: "postgres",
       db,
@@ -158,32 +213,36 @@ export class PostgresDb implements Database {
       now: sql<number>`CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)`,
       transaction: (work) => retried(() => db.transaction().execute(work)),
       all: (query, parameters) => this.#run(this.#pool, config(query, parameters)),
-      acceptRun: async (run) => {
-        const query = config(accept, acceptParameters(run));
-        if (run.media.length === 0)
-          return sessionStart(run, (await this.#run<ClaimedSession>(this.#pool, query))[0]);
+      write: (query, parameters) => this.#run(this.#pool, config(query, parameters)),
+      table: (name) => sql.id(this.#schema, name),
+      logPages: (wanted) =>
+        this.#run(
+          this.#pool,
+          config(logs, {
+            runs: wanted.map(({ runId }) => runId),
+            afters: wanted.map(({ after }) => after),
+          }),
+        ),
+      lockOf: (alias) => sql`FOR UPDATE OF ${sql.id(alias)} SKIP LOCKED`,
+      acceptRun: async (run, limits) => {
+        const parameters = acceptParameters(run, limits);
+        const answer = async (row: ClaimedSession | undefined): Promise<Acceptance> => {
+          const session = sessionStart(run, row);
+          return session ? { kind: "accepted", session, interrupted: [] } : refusal(db, run, limits);
+        };
+        if (run.media.length === 0 && !run.background) return answer(await batches.accept(parameters));
+        const query = run.background
+          ? config(enqueue, parameters)
+          : config(accept, acceptBatch([parameters]));
+        if (run.media.length === 0) return answer((await this.#run<ClaimedSession>(this.#pool, query))[0]);
         return this.#transaction(this.#pool, async (client) => {
-          const session = sessionStart(
-            run,
-            (await client.query(query)).rows[0] as ClaimedSession | undefined,
-          );
+          const acceptance = await answer((await client.query<ClaimedSession>(query)).rows[0]);
+          if (acceptance.kind !== "accepted") return acceptance;
           // In the order of their key: two runs that send the same files would else wait for each other.
-          const files = run.media.toSorted((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
-          for (const file of session ? files : []) {
-            const { sha256, bytes } = file;
-            await client.query(config(media.bytes, { sha256, size: bytes.length, bytes }));
-            await client.query(
-              config(media.use, {
-                media_id: file.mediaId,
-                run_id: run.runId,
-                session_id: run.sessionId,
-                sha256,
-                filename: file.filename,
-                mime_type: file.mimeType,
-              }),
-            );
+          for (const file of run.media.toSorted((a, b) => (a.sha256 < b.sha256 ? -1 : 1))) {
+            for (const one of media) await client.query(config(one, mediaParameters(run, file)));
           }
-          return session;
+          return acceptance;
         });
       },
     };
@@ -295,7 +354,7 @@ function unavailable(error: unknown): unknown {
     : error;
 }
 
-function withoutPassword(url: string): string {
+function withoutPassword(url: string, option = "url"): string {
   try {
     const parsed = new URL(url);
     if (!/^postgres(?:ql)?:$/.test(parsed.protocol)) throw new Error("not a PostgreSQL URL");
@@ -305,7 +364,7 @@ function withoutPassword(url: string): string {
     return parsed.toString();
   } catch (error) {
     throw new ConfigurationError(
-      "PostgresDb: url must look like postgresql://user:password@host:5432/database (setting DATABASE_URL).",
+      `PostgresDb: ${option} must look like postgresql://user:password@host:5432/database (setting ${option === "url" ? "DATABASE_URL" : "AGENTOS_LISTEN_URL"}).`,
       { cause: error },
     );
   }

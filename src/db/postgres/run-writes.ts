@@ -1,7 +1,16 @@
-import { type Kysely, type RawBuilder, sql } from "kysely";
+import { type ExpressionBuilder, type Kysely, type QueryCreator, type RawBuilder, sql } from "kysely";
 import type { JsonObject } from "../../events/json.ts";
 import { prepare } from "../prepared.ts";
-import { type AcceptParameters, claimSession, newRunColumns, newRunValues } from "../queries/accept.ts";
+import {
+  type AcceptParameters,
+  type ClaimedSession,
+  giveTexts,
+  newRunValues,
+  newSessionValues,
+  orClaim,
+  type Value,
+} from "../queries/accept.ts";
+import { roomIn } from "../queries/room.ts";
 import type { StateChange } from "../records.ts";
 import type { Tables } from "../schema.ts";
 import { changedState } from "../session-state.ts";
@@ -15,61 +24,90 @@ export interface Queryable {
   }): Promise<{ rows: TRow[] }>;
 }
 
-/** Accepts a run in one statement, which is one round trip and one commit. */
-export function acceptQuery(db: Kysely<Tables>) {
+/**
+ * Accepts a background run, which must find room in the queue, in one statement, which is one round trip and one commit.
+ * Gives no row where it is refused.
+ */
+export function enqueueQuery(db: Kysely<Tables>) {
+  const session = {} as Record<string, unknown>;
   return prepare<AcceptParameters>()((value) => {
-    const values = newRunValues(value);
-    return (
-      db
-        .with("session", (cte) =>
-          // A query in a RETURNING sees the rows as they were before the statement.
-          claimSession(cte, value).returning((eb) =>
-            eb
-              .selectFrom("sessions as before")
-              .select("before.user_id")
-              .whereRef("before.session_id", "=", "sessions.session_id")
-              .as("owner_before"),
+    Object.assign(session, newSessionValues(value));
+    const columns = Object.keys(session) as (keyof ReturnType<typeof newSessionValues>)[];
+    return accepted(db, value, (cte) =>
+      orClaim(
+        cte
+          .insertInto("sessions")
+          .columns(columns)
+          .expression(
+            cte
+              .selectNoFrom(() => columns.map((column) => typed(column, session[column]).as(column)))
+              .where((where) => {
+                const asking = { userId: value("user_id"), sessionId: value("session_id") };
+                const limits = {
+                  total: value("total_limit"),
+                  user: value("user_limit"),
+                  session: value("session_limit"),
+                };
+                return where.and(Object.values(roomIn(where, asking, limits)));
+              }),
           ),
-        )
-        .with("accepted", (cte) =>
-          cte
-            .insertInto("runs")
-            .columns([...newRunColumns])
-            .expression((eb) =>
-              eb
-                .selectFrom("session")
-                .select(() => newRunColumns.map((column) => typed(column, values[column]).as(column))),
-            )
-            .returning("runs.run_id"),
-        )
-        // What was said in a session that is adopted is found by its owner from now on. The condition is looked at once, so
-        // that a session that is not adopted costs nothing here.
-        .with("given", (cte) =>
-          cte
-            .updateTable("session_texts")
-            .set({ owner: value("owner") })
-            .where("session_id", "=", value("session_id"))
-            .where("owner", "=", "")
-            .where((eb) =>
-              eb.exists(
-                eb
-                  .selectFrom("session")
-                  .select("session.state")
-                  .where("session.owner_before", "is", null)
-                  .where("session.user_id", "is not", null),
-              ),
-            ),
-        )
-        .selectFrom("session")
-        .selectAll()
+      ),
     );
   });
 }
 
+function accepted(
+  db: Kysely<Tables>,
+  value: Value,
+  claim: (cte: QueryCreator<Tables>) => ReturnType<typeof orClaim>,
+) {
+  const values = newRunValues(value);
+  const columns = Object.keys(values) as (keyof typeof values)[];
+  return (
+    db
+      .with("session", (cte) =>
+        // A query in a RETURNING sees the rows as they were before the statement.
+        claim(cte as unknown as QueryCreator<Tables>).returning((eb) =>
+          eb
+            .selectFrom("sessions as before")
+            .select("before.user_id")
+            .whereRef("before.session_id", "=", "sessions.session_id")
+            .as("owner_before"),
+        ),
+      )
+      .with("accepted", (cte) =>
+        cte
+          .insertInto("runs")
+          .columns(columns)
+          .expression((eb) =>
+            eb
+              .selectFrom("session")
+              .select(() => columns.map((column) => typed(column, values[column]).as(column))),
+          )
+          .returning("runs.run_id"),
+      )
+      // The condition is looked at once, so that a session that is not adopted costs nothing here.
+      .with("given", (cte) =>
+        giveTexts(cte as unknown as QueryCreator<Tables>, value).where((eb) =>
+          eb.exists(
+            (eb as unknown as ExpressionBuilder<{ session: ClaimedSession }, "session">)
+              .selectFrom("session")
+              .select("session.state")
+              .where("session.owner_before", "is", null)
+              .where("session.user_id", "is not", null),
+          ),
+        ),
+      )
+      .selectFrom("session")
+      .selectAll()
+  );
+}
+
 /** PostgreSQL cannot tell the type of a parameter that a select gives: it takes it for text. */
-function typed(column: (typeof newRunColumns)[number], value: unknown): RawBuilder<unknown> {
+function typed(column: string, value: unknown): RawBuilder<unknown> {
   switch (column) {
     case "background":
+    case "waits":
       return sql`${value}::smallint`;
     case "attempt":
       return sql`${value}::integer`;

@@ -1,7 +1,6 @@
-import { type Kysely, type QueryCreator, sql } from "kysely";
+import { type InsertQueryBuilder, type InsertResult, type QueryCreator, sql } from "kysely";
 import type { JsonObject } from "../../events/json.ts";
-import { prepare } from "../prepared.ts";
-import type { NewRun, SessionStart } from "../records.ts";
+import type { NewRun, QueueLimits, SessionStart, StoredMedia } from "../records.ts";
 import type { Tables } from "../schema.ts";
 import { ownerWord } from "../search.ts";
 
@@ -18,16 +17,24 @@ export interface AcceptParameters {
   at: number;
   run_id: string;
   parent_run_id: string | null;
+  status: "pending" | "running";
   background: number;
-  node_id: string;
+  waits: number;
+  node_id: string | null;
+  attempt: number;
+  request: string | null;
+  started_at: number | null;
   input: string;
   metadata: string;
   model: string;
   model_provider: string;
+  total_limit: number;
+  user_limit: number;
+  session_limit: number;
 }
 
 /** A run's values as the queries below take them. */
-export function acceptParameters(run: NewRun): AcceptParameters {
+export function acceptParameters(run: NewRun, limits: QueueLimits): AcceptParameters {
   return {
     session_id: run.sessionId,
     agent_id: run.agentId,
@@ -38,36 +45,50 @@ export function acceptParameters(run: NewRun): AcceptParameters {
     at: run.createdAt,
     run_id: run.runId,
     parent_run_id: run.parentRunId ?? null,
+    status: run.begins ? "running" : "pending",
     background: run.background ? 1 : 0,
-    node_id: run.nodeId,
+    waits: run.waits ? 1 : 0,
+    node_id: run.nodeId ?? null,
+    attempt: run.begins ? 1 : 0,
+    request: run.request,
+    started_at: run.begins ? run.createdAt : null,
     input: JSON.stringify(run.input),
     metadata: JSON.stringify(run.metadata),
     model: run.model,
     model_provider: run.modelProvider,
+    total_limit: limits.total,
+    user_limit: limits.user,
+    session_limit: limits.session,
   };
 }
 
-type Value = <K extends keyof AcceptParameters>(key: K) => AcceptParameters[K];
+export type Value = <K extends keyof AcceptParameters>(key: K) => AcceptParameters[K];
+
+/** A new session's values. */
+export function newSessionValues(value: Value) {
+  return {
+    session_id: value("session_id"),
+    agent_id: value("agent_id"),
+    user_id: value("user_id"),
+    name: value("name"),
+    named_by: "message" as const,
+    state: value("state"),
+    created_at: value("at"),
+    updated_at: value("at"),
+  };
+}
+
+/** Makes the session, or finds it: see {@link orClaim}. */
+export function claimSession(db: QueryCreator<Tables>, value: Value) {
+  return orClaim(db.insertInto("sessions").values(newSessionValues(value)));
+}
 
 /**
- * Makes the session, or finds it. One without an owner is adopted by the first run that names a user; one that belongs to
- * somebody else gives no row.
+ * Finds the session where it is there already. One without an owner is adopted by the first run that names a user; one
+ * that belongs to somebody else gives no row.
  */
-export function claimSession(db: QueryCreator<Tables>, value: Value) {
-  return db
-    .insertInto("sessions")
-    .values({
-      session_id: value("session_id"),
-      agent_id: value("agent_id"),
-      user_id: value("user_id"),
-      name: value("name"),
-      named_by: "message",
-      state: value("state"),
-      metadata: null,
-      summary: null,
-      created_at: value("at"),
-      updated_at: value("at"),
-    })
+export function orClaim(insert: InsertQueryBuilder<Tables, "sessions", InsertResult>) {
+  return insert
     .onConflict((conflict) =>
       conflict
         .column("session_id")
@@ -118,39 +139,27 @@ export interface ClaimedSession {
 
 /** The claimed session as a run finds it; undefined where it is somebody else's. */
 export function sessionStart(run: NewRun, row: ClaimedSession | undefined): SessionStart | undefined {
-  return (
-    row && {
-      isNew: row.created_at === run.createdAt,
-      adopted: row.created_at !== run.createdAt && row.owner_before === null && row.user_id !== null,
-      state: JSON.parse(row.state) as JsonObject,
-      named: row.named_by !== "message",
-      summary: row.summary,
-      compactedUntil: row.compacted_until,
-    }
-  );
+  if (!row) return undefined;
+  const start = sessionStartOf(row, run.createdAt);
+  return { ...start, adopted: !start.isNew && row.owner_before === null && row.user_id !== null };
 }
 
-/** The columns of a new run, in the order of {@link newRunValues}. */
-export const newRunColumns = [
-  "run_id",
-  "session_id",
-  "agent_id",
-  "user_id",
-  "parent_run_id",
-  "status",
-  "background",
-  "node_id",
-  "attempt",
-  "input",
-  "metadata",
-  "model",
-  "model_provider",
-  "created_at",
-  "updated_at",
-  "started_at",
-] as const;
+/** A session as a run finds it that was accepted before. */
+export function sessionStartOf(
+  row: Omit<ClaimedSession, "owner_before">,
+  runCreatedAt: number,
+): SessionStart {
+  return {
+    isNew: row.created_at === runCreatedAt,
+    adopted: false,
+    state: JSON.parse(row.state) as JsonObject,
+    named: row.named_by !== "message",
+    summary: row.summary,
+    compactedUntil: row.compacted_until,
+  };
+}
 
-/** A new run's values. It begins at once, so it is `running` from the start. */
+/** A new run's values. */
 export function newRunValues(value: Value) {
   return {
     run_id: value("run_id"),
@@ -158,45 +167,74 @@ export function newRunValues(value: Value) {
     agent_id: value("agent_id"),
     user_id: value("user_id"),
     parent_run_id: value("parent_run_id"),
-    status: "running",
+    status: value("status"),
     background: value("background"),
+    waits: value("waits"),
     node_id: value("node_id"),
-    attempt: 1,
+    attempt: value("attempt"),
+    request: value("request"),
     input: value("input"),
     metadata: value("metadata"),
     model: value("model"),
     model_provider: value("model_provider"),
     created_at: value("at"),
     updated_at: value("at"),
-    started_at: value("at"),
+    started_at: value("started_at"),
   };
 }
 
-/** Stores a file's bytes once, whoever sends them, and notes where they are used. */
-export function mediaQueries(db: Kysely<Tables>) {
+/** What was said in a session that is adopted is found by its owner from now on. */
+export function giveTexts(db: QueryCreator<Tables>, value: Value) {
+  return db
+    .updateTable("session_texts")
+    .set({ owner: value("owner") })
+    .where("session_id", "=", value("session_id"))
+    .where("owner", "=", "");
+}
+
+/** A file of a run, as the columns of the two tables that hold it. */
+export interface MediaParameters {
+  sha256: string;
+  size: number;
+  bytes: Uint8Array;
+  media_id: string;
+  run_id: string;
+  session_id: string;
+  filename: string;
+  mime_type: string;
+}
+
+/** A file's values as the queries below take them. */
+export function mediaParameters(run: NewRun, file: StoredMedia): MediaParameters {
   return {
-    bytes: prepare<{ sha256: string; size: number; bytes: Uint8Array }>()((value) =>
-      db
-        .insertInto("media")
-        .values({ sha256: value("sha256"), size: value("size"), bytes: value("bytes") })
-        .onConflict((conflict) => conflict.column("sha256").doUpdateSet({ size: sql.ref("excluded.size") })),
-    ),
-    use: prepare<{
-      media_id: string;
-      run_id: string;
-      session_id: string;
-      sha256: string;
-      filename: string;
-      mime_type: string;
-    }>()((value) =>
-      db.insertInto("run_media").values({
-        media_id: value("media_id"),
-        run_id: value("run_id"),
-        session_id: value("session_id"),
-        sha256: value("sha256"),
-        filename: value("filename"),
-        mime_type: value("mime_type"),
-      }),
-    ),
+    sha256: file.sha256,
+    size: file.bytes.length,
+    bytes: file.bytes,
+    media_id: file.mediaId,
+    run_id: run.runId,
+    session_id: run.sessionId,
+    filename: file.filename,
+    mime_type: file.mimeType,
   };
+}
+
+/** Stores a file's bytes once, whoever sends them, and notes where they are used: two statements, in this order. */
+export function storeMedia(
+  db: QueryCreator<Tables>,
+  value: <K extends keyof MediaParameters>(key: K) => MediaParameters[K],
+) {
+  return [
+    db
+      .insertInto("media")
+      .values({ sha256: value("sha256"), size: value("size"), bytes: value("bytes") })
+      .onConflict((conflict) => conflict.column("sha256").doUpdateSet({ size: sql.ref("excluded.size") })),
+    db.insertInto("run_media").values({
+      media_id: value("media_id"),
+      run_id: value("run_id"),
+      session_id: value("session_id"),
+      sha256: value("sha256"),
+      filename: value("filename"),
+      mime_type: value("mime_type"),
+    }),
+  ] as const;
 }

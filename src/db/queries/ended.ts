@@ -2,9 +2,9 @@ import type { Kysely } from "kysely";
 import type { LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
 
-/** Of writes that found their run no longer running: those whose own end it is. Their answer was lost, not they. */
+/** Of writes that found their run no longer running: those whose own end or pause it is. Their answer was lost, not they. */
 export async function endedByThese(db: Kysely<Tables>, writes: readonly LogWrite[]): Promise<Set<string>> {
-  const ends = writes.filter((write) => write.row?.ended);
+  const ends = writes.filter(({ row }) => row?.ended || row?.pauseId !== undefined);
   if (ends.length === 0) return new Set();
   const rows = await db
     .selectFrom("runs")

@@ -2,6 +2,7 @@ import type { Selectable } from "kysely";
 import type { JsonObject, JsonValue } from "../../events/json.ts";
 import type { Message } from "../../events/messages.ts";
 import type { RunMetrics } from "../../events/metrics.ts";
+import type { Requirement } from "../../events/requirements.ts";
 import type { FoldedRun, Run, RunInput, RunStatus } from "../../events/run.ts";
 import type { ToolExecution } from "../../events/tool-execution.ts";
 import type { RunSnapshot } from "../records.ts";
@@ -15,6 +16,10 @@ export interface SnapshotColumns {
   content_type: string;
   reasoning_content: string;
   tools: string;
+  /** Null where there is none: that is most runs. */
+  requirements: string | null;
+  pause_id: string | null;
+  checkpoint: string | null;
   session_state: string;
   metrics: string;
   input_tokens: number;
@@ -29,7 +34,7 @@ export interface SnapshotColumns {
 }
 
 /** A fold as the columns of a run's row. */
-export function snapshotColumns({ fold, ended, at }: RunSnapshot): SnapshotColumns {
+export function snapshotColumns({ fold, ended, at, checkpoint, pauseId }: RunSnapshot): SnapshotColumns {
   return {
     status: fold.status,
     checkpoint_index: fold.last_event_index,
@@ -37,6 +42,9 @@ export function snapshotColumns({ fold, ended, at }: RunSnapshot): SnapshotColum
     content_type: fold.content_type,
     reasoning_content: JSON.stringify(fold.reasoning_content),
     tools: JSON.stringify(fold.tools),
+    requirements: fold.requirements.length > 0 ? JSON.stringify(fold.requirements) : null,
+    pause_id: pauseId ?? null,
+    checkpoint: checkpoint ?? null,
     session_state: JSON.stringify(fold.session_state),
     metrics: JSON.stringify(fold.metrics),
     input_tokens: fold.metrics.input_tokens,
@@ -51,9 +59,9 @@ export function snapshotColumns({ fold, ended, at }: RunSnapshot): SnapshotColum
   };
 }
 
-/** A run's row and messages as the run that is answered. */
-export function runOf(row: Selectable<Tables["runs"]>, messages: Message[]): Run {
-  const fold: FoldedRun = {
+/** What a run's row tells of its log: the fold as of the last checkpoint. */
+export function foldOf(row: Selectable<Tables["runs"]>): FoldedRun {
+  return {
     status: row.status as RunStatus,
     content: JSON.parse(row.content) as JsonValue,
     content_type: row.content_type,
@@ -61,18 +69,29 @@ export function runOf(row: Selectable<Tables["runs"]>, messages: Message[]): Run
     model: row.model,
     model_provider: row.model_provider,
     tools: JSON.parse(row.tools) as ToolExecution[],
+    requirements: row.requirements === null ? [] : (JSON.parse(row.requirements) as Requirement[]),
     session_state: JSON.parse(row.session_state) as JsonObject,
     metrics: JSON.parse(row.metrics) as RunMetrics,
     last_event_index: row.checkpoint_index,
     ...(row.error === null ? {} : { error_type: row.error }),
   };
+}
+
+/** A run's row and messages as the run that is answered. */
+export function runOf(row: Selectable<Tables["runs"]>, messages: Message[]): Run {
   return {
-    ...fold,
+    ...foldOf(row),
     run_id: row.run_id,
     session_id: row.session_id,
     agent_id: row.agent_id,
     ...(row.user_id === null ? {} : { user_id: row.user_id }),
     ...(row.parent_run_id === null ? {} : { parent_run_id: row.parent_run_id }),
+    ...(row.forked_from_run_id === null ? {} : { forked_from_run_id: row.forked_from_run_id }),
+    ...(row.forked_from_message_index === null
+      ? {}
+      : { forked_from_message_index: row.forked_from_message_index }),
+    ...(row.regenerated_from === null ? {} : { regenerated_from: row.regenerated_from }),
+    ...(row.superseded_by === null ? {} : { superseded_by: row.superseded_by }),
     input: JSON.parse(row.input) as RunInput,
     metadata: JSON.parse(row.metadata) as JsonObject,
     messages,

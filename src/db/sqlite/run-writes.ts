@@ -5,12 +5,16 @@ import {
   type AcceptParameters,
   acceptParameters,
   claimSession,
-  mediaQueries,
+  giveTexts,
+  type MediaParameters,
+  mediaParameters,
   newRunValues,
   sessionStart,
+  storeMedia,
 } from "../queries/accept.ts";
+import { roomIn } from "../queries/room.ts";
 import { type SnapshotColumns, snapshotColumns } from "../queries/rows.ts";
-import type { LogWrite, NewRun, SessionStart } from "../records.ts";
+import type { Acceptance, LogWrite, NewRun, QueueLimits } from "../records.ts";
 import type { Tables } from "../schema.ts";
 import { changedState } from "../session-state.ts";
 import type { SqliteConnection } from "./connection.ts";
@@ -25,27 +29,23 @@ export class SqliteRunWrites {
     this.#queries = runQueries(db);
   }
 
-  accept(run: NewRun): SessionStart | undefined {
-    const parameters = acceptParameters(run);
+  accept(run: NewRun, limits: QueueLimits): Acceptance {
+    const parameters = acceptParameters(run, limits);
+    if (run.background) {
+      const [room] = this.#connection.run(this.#queries.room, parameters);
+      const full = (["total", "user", "session"] as const).find((limit) => !room?.[limit]);
+      if (full) return { kind: "full", of: full };
+    }
     const [before] = this.#connection.run(this.#queries.owner, { sessionId: run.sessionId });
     const [claimed] = this.#connection.run(this.#queries.session, parameters);
     const session = sessionStart(run, claimed && { ...claimed, owner_before: before?.user_id ?? null });
-    if (!session) return undefined;
+    if (!session) return { kind: "foreign" };
     if (session.adopted) this.#connection.run(this.#queries.give, parameters);
     this.#connection.run(this.#queries.insert, parameters);
     for (const file of run.media) {
-      const { sha256, bytes } = file;
-      this.#connection.run(this.#queries.media.bytes, { sha256, size: bytes.length, bytes });
-      this.#connection.run(this.#queries.media.use, {
-        media_id: file.mediaId,
-        run_id: run.runId,
-        session_id: run.sessionId,
-        sha256,
-        filename: file.filename,
-        mime_type: file.mimeType,
-      });
+      for (const query of this.#queries.media) this.#connection.run(query, mediaParameters(run, file));
     }
-    return session;
+    return { kind: "accepted", session, interrupted: [] };
   }
 
   /** @returns whether the run is still the caller's; where it is not, nothing was written */
@@ -99,15 +99,21 @@ function runQueries(db: Kysely<Tables>) {
       db.selectFrom("sessions").select("user_id").where("session_id", "=", value("sessionId")),
     ),
     session: prepare<AcceptParameters>()((value) => claimSession(db, value)),
-    give: prepare<AcceptParameters>()((value) =>
-      db
-        .updateTable("session_texts")
-        .set({ owner: value("owner") })
-        .where("session_id", "=", value("session_id"))
-        .where("owner", "=", ""),
+    give: prepare<AcceptParameters>()((value) => giveTexts(db, value)),
+    room: prepare<AcceptParameters>()((value) =>
+      db.selectNoFrom((eb) => {
+        const asking = { userId: value("user_id"), sessionId: value("session_id") };
+        const limits = {
+          total: value("total_limit"),
+          user: value("user_limit"),
+          session: value("session_limit"),
+        };
+        const room = roomIn(eb, asking, limits);
+        return [room.total.as("total"), room.user.as("user"), room.session.as("session")];
+      }),
     ),
     insert: prepare<AcceptParameters>()((value) => db.insertInto("runs").values(newRunValues(value))),
-    media: mediaQueries(db),
+    media: [0, 1].map((i) => prepare<MediaParameters>()((value) => storeMedia(db, value)[i]!)),
     update: prepare<SnapshotColumns & { runId: string; attempt: number }>()((value) =>
       db
         .updateTable("runs")
@@ -118,6 +124,9 @@ function runQueries(db: Kysely<Tables>) {
           content_type: value("content_type"),
           reasoning_content: value("reasoning_content"),
           tools: value("tools"),
+          requirements: value("requirements"),
+          pause_id: value("pause_id"),
+          checkpoint: value("checkpoint"),
           session_state: value("session_state"),
           metrics: value("metrics"),
           input_tokens: value("input_tokens"),

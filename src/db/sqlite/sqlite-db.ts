@@ -3,13 +3,17 @@ import { Kysely, SqliteDialect, sql } from "kysely";
 import { ConfigurationError, DatabaseUnavailableError } from "../../errors.ts";
 import type { Database } from "../database.ts";
 import type { Engine } from "../engine.ts";
+import { Housekeeping } from "../housekeeping.ts";
 import { Leases } from "../leases.ts";
 import { migrate } from "../migrations/index.ts";
 import type { Principal } from "../principal.ts";
 import { endedByThese } from "../queries/ended.ts";
+import { logPageQuery } from "../queries/log-page.ts";
+import { Queue } from "../queue.ts";
 import type { LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
 import { createServerStore, type ServerStore } from "../server-store.ts";
+import { LocalSignals, type Signals } from "../signals.ts";
 import { type Store, storeFactory } from "../store.ts";
 import { inMemory, SqliteConnection } from "./connection.ts";
 import { GroupCommit } from "./group-commit.ts";
@@ -41,6 +45,8 @@ interface Open {
   storeFor: (principal: Principal) => Store;
   serverStore: ServerStore;
   leases: Leases;
+  queue: Queue;
+  housekeeping: Housekeeping;
   checkpointer: Checkpointer | undefined;
 }
 
@@ -54,6 +60,7 @@ export class SqliteDb implements Database {
   readonly id: string;
   readonly engine = "sqlite";
   readonly location: string;
+  readonly #signals = new LocalSignals();
   #opening: Promise<Open> | undefined;
   #open: Open | undefined;
   #closing: Promise<void> | undefined;
@@ -121,12 +128,24 @@ export class SqliteDb implements Database {
     return this.#opened.leases;
   }
 
+  queue(): Queue {
+    return this.#opened.queue;
+  }
+
+  housekeeping(): Housekeeping {
+    return this.#opened.housekeeping;
+  }
+
+  signals(): Signals {
+    return this.#signals;
+  }
+
   async writeLogs(writes: readonly LogWrite[], { again = false } = {}): Promise<ReadonlySet<string>> {
     const { commit, db, writes: statements } = this.#opened;
     const lost = new Set<string>();
     await Promise.all(
       writes.map(async (write) => {
-        const kept = await commit.run(() => statements.append(write), write.row?.ended === true);
+        const kept = await commit.run(() => statements.append(write), isPromise(write));
         if (!kept) lost.add(write.runId);
       }),
     );
@@ -150,6 +169,7 @@ export class SqliteDb implements Database {
       const commit = new GroupCommit(connection, disk);
       const writes = new SqliteRunWrites(connection, db);
       const index = new TextIndex(connection, commit);
+      const logPage = logPageQuery(db, (name) => sql.table(name));
       const engine: Engine = {
         name: "sqlite",
         db,
@@ -157,11 +177,18 @@ export class SqliteDb implements Database {
         // One transaction at a time: what it reads, nobody else changes.
         locked: (query) => query,
         lockedByNobody: (query) => query,
+        table: (name) => sql.table(name),
+        logPages: (wanted) =>
+          Promise.resolve(
+            wanted.flatMap(({ runId, after }) => connection.run(logPage, { run: runId, after })),
+          ),
+        lockOf: () => sql``,
         now: sql<number>`CAST(unixepoch('subsec') * 1000 AS INTEGER)`,
         transaction: (work) => commit.alone(() => work(db)),
+        write: (query, parameters) => commit.run(() => connection.run(query, parameters), false),
         all: (query, parameters) => Promise.resolve(connection.run(query, parameters)),
         // A foreground run is promised to nobody before its first answer, and that waits for the disk.
-        acceptRun: (run) => commit.run(() => writes.accept(run), run.background),
+        acceptRun: (run, limits) => commit.run(() => writes.accept(run, limits), run.background),
       };
       const leases = new Leases(engine);
       // No other process can have the file open: whoever had runs under way in it is gone.
@@ -177,6 +204,8 @@ export class SqliteDb implements Database {
         storeFor: storeFactory(engine, db),
         serverStore: createServerStore(engine),
         leases,
+        queue: new Queue(engine),
+        housekeeping: new Housekeeping(engine),
         checkpointer:
           path === inMemory
             ? undefined
@@ -191,4 +220,9 @@ export class SqliteDb implements Database {
       throw error;
     }
   }
+}
+
+/** Whether somebody is told of the write once it is done: then it waits for the disk. */
+function isPromise({ row }: LogWrite): boolean {
+  return row?.ended === true || row?.pauseId !== undefined;
 }

@@ -1,25 +1,27 @@
-import { NotFoundError } from "../../errors.ts";
+import { ConflictError, NotFoundError, QueueFullError } from "../../errors.ts";
 import type { JsonValue } from "../../events/json.ts";
-import type { MediaReference, Message } from "../../events/messages.ts";
+import { type Message, mediaIn } from "../../events/messages.ts";
 import type { RunInput, RunStatus } from "../../events/run.ts";
 import type { Engine } from "../engine.ts";
+import { admitRun } from "../queries/admit.ts";
 import type { historyQuery } from "../queries/history.ts";
+import { type LogRow, pageRows } from "../queries/log-page.ts";
 import { runOf } from "../queries/rows.ts";
 import type {
+  Acceptance,
+  Admission,
   Attached,
+  LogCursor,
+  LogStanding,
   NewRun,
   RunFilter,
   RunPreview,
   SessionRuns,
-  SessionStart,
   StoredEvents,
   StoredRun,
 } from "../records.ts";
 import type { MediaStore } from "./media.ts";
 import type { Scope } from "./scope.ts";
-
-/** Rows of a run's log that are read at once; each may hold 1 MiB. */
-const eventRows = 8;
 
 /** Runs whose messages are asked for at once: a statement takes so many values only. */
 const runsAtOnce = 1000;
@@ -41,42 +43,64 @@ export class RunStore {
   /**
    * Accepts a run: makes its session or adopts it, and writes the run's row and files, all or nothing.
    *
+   * @returns how the run finds its session, or which run was accepted before under the same key
    * @throws {NotFoundError} when the session is another user's
+   * @throws {ConflictError} when the session is busy, and that was to be refused
+   * @throws {QueueFullError} when too many background runs wait
    */
-  async accept(run: NewRun): Promise<SessionStart> {
+  async accept(
+    run: NewRun,
+    admission: Admission,
+  ): Promise<Extract<Acceptance, { kind: "accepted" | "repeated" }>> {
     const { unrestricted, userId, sessionId } = this.#scope.principal;
     const own = unrestricted ? run : { ...run, userId };
     const barred =
       !unrestricted && (userId === undefined || (sessionId !== undefined && sessionId !== run.sessionId));
-    const session = barred ? undefined : await this.#engine.acceptRun(own);
-    if (!session) throw new NotFoundError(`Session ${run.sessionId} not found.`);
-    return session;
+    const acceptance: Acceptance = barred
+      ? { kind: "foreign" }
+      : admission.key || admission.ifBusy
+        ? await admitRun(this.#engine, own, admission)
+        : await this.#engine.acceptRun(own, admission.limits);
+    switch (acceptance.kind) {
+      case "foreign":
+        throw new NotFoundError(`Session ${run.sessionId} not found.`);
+      case "busy":
+        throw new ConflictError(
+          `Another run of the session ${run.sessionId} is under way, and on_busy is "reject". Wait for it, or send on_busy=enqueue.`,
+        );
+      case "full":
+        throw new QueueFullError(acceptance.of);
+      default:
+        return acceptance;
+    }
   }
 
   /**
    * The messages of the last completed runs of an agent in a session, oldest first, without system prompts.
    *
-   * @param filter - `after`: only runs whose `order` is greater
+   * @param filter - `after`: only runs whose `order` is greater; `before`: only those whose is less
    */
   async history(filter: {
     sessionId: string;
     agentId: string;
     runs: number;
     after: number;
+    before?: number;
   }): Promise<Attached[]> {
     if (!(await this.#ownsSession(filter.sessionId))) return [];
-    const rows = await this.#engine.all(this.#history, filter);
-    const said = rows.map(({ message, run_id, order }) => ({
-      runId: run_id,
-      order,
-      message: JSON.parse(message) as Message,
-    }));
-    const media = await this.#media.many(
-      said.flatMap(({ message }) => referencesOf(message).map(({ id }) => id)),
-    );
+    const rows = await this.#engine.all(this.#history, { before: Number.MAX_SAFE_INTEGER, ...filter });
+    const said = rows
+      .map(({ message, run_id, order }) => ({
+        runId: run_id,
+        order,
+        message: JSON.parse(message) as Message,
+      }))
+      // What a run took along of an earlier one, which is told by that one.
+      .filter(({ message }) => !message.from_history);
+    const media = await this.#media.many(said.flatMap(({ message }) => mediaIn(message).map(({ id }) => id)));
     return said.map((one) => ({
       ...one,
-      media: referencesOf(one.message).flatMap(({ id }) => media.get(id) ?? []),
+      media: mediaIn(one.message).flatMap(({ id }) => media.get(id) ?? []),
     }));
   }
 
@@ -157,16 +181,65 @@ export class RunStore {
       .where("run_events.run_id", "=", runId)
       .where((eb) => this.#scope.runs(eb))
       .where("last_index", ">", after)
+      // Where to begin in the index: else each page would read past all that the reader has.
+      .where((eb) =>
+        eb(
+          "first_index",
+          ">=",
+          eb.fn.coalesce(
+            eb
+              .selectFrom("run_events as before")
+              .select("before.first_index")
+              .where("before.run_id", "=", runId)
+              .where("before.first_index", "<=", after + 1)
+              .orderBy("before.first_index", "desc")
+              .limit(1),
+            eb.lit(0),
+          ),
+        ),
+      )
       .orderBy("first_index")
-      .limit(eventRows)
+      .limit(pageRows)
       .execute();
-    return rows.map((row) => ({
-      firstIndex: row.first_index,
-      events: (JSON.parse(row.events) as { event: string }[]).map((one) => ({
-        event: one.event,
-        json: JSON.stringify(one),
-      })),
-    }));
+    return rows.map(storedEvents);
+  }
+
+  /** The same for several logs at once, in their order. */
+  async pages(wanted: readonly LogCursor[]): Promise<StoredEvents[][]> {
+    if (!this.#scope.principal.unrestricted) {
+      return Promise.all(wanted.map(({ runId, after }) => this.events(runId, after)));
+    }
+    const found = Map.groupBy(await this.#engine.logPages(wanted), (row) => row.run_id);
+    return wanted.map(({ runId }) => (found.get(runId) ?? []).map(storedEvents));
+  }
+
+  /** How runs and their stored logs stand. One that the principal does not see, or that is gone, has none. */
+  async standings(runIds: readonly string[]): Promise<Map<string, LogStanding>> {
+    const standings = new Map<string, LogStanding>();
+    for (let i = 0; i < runIds.length; i += runsAtOnce) {
+      const rows = await this.#engine.db
+        .selectFrom("runs")
+        .select(["runs.run_id", "status", "error", "checkpoint_index"])
+        .select((eb) => {
+          const log = eb.selectFrom("run_events").whereRef("run_events.run_id", "=", "runs.run_id").limit(1);
+          return [
+            log.select("first_index").orderBy("first_index").as("first_stored"),
+            log.select("last_index").orderBy("first_index", "desc").as("last_stored"),
+          ];
+        })
+        .where("runs.run_id", "in", runIds.slice(i, i + runsAtOnce))
+        .where((eb) => this.#scope.runs(eb))
+        .execute();
+      for (const row of rows) {
+        standings.set(row.run_id, {
+          status: row.status as RunStatus,
+          ...(row.error !== null && { errorType: row.error }),
+          firstIndex: row.first_stored ?? undefined,
+          lastIndex: Math.max(row.checkpoint_index, row.last_stored ?? -1),
+        });
+      }
+    }
+    return standings;
   }
 
   async #messagesOf(runIds: readonly string[]): Promise<Map<string, Message[]>> {
@@ -201,6 +274,12 @@ export class RunStore {
   }
 }
 
-function referencesOf(message: Message): MediaReference[] {
-  return [...(message.images ?? []), ...(message.audio ?? []), ...(message.files ?? [])];
+function storedEvents(row: Pick<LogRow, "first_index" | "events">): StoredEvents {
+  return {
+    firstIndex: row.first_index,
+    events: (JSON.parse(row.events) as { event: string }[]).map((one) => ({
+      event: one.event,
+      json: JSON.stringify(one),
+    })),
+  };
 }

@@ -53,7 +53,7 @@ export class SharedLimits implements Limits {
       : { allowed: false, remaining: 0, wait: each };
   }
 
-  async hold(key: string, places: number): Promise<Release | undefined> {
+  async hold(key: string, places: number, others?: () => Promise<number>): Promise<Release | undefined> {
     const { db, now } = this.#engine;
     const slotId = newId();
     await this.#leaving.get(key);
@@ -74,7 +74,7 @@ export class SharedLimits implements Limits {
       .where("limit_key", "=", key)
       .where("held_until", ">", now)
       .executeTakeFirstOrThrow();
-    if (held > places) {
+    if (held > places || (others && held + (await others()) > places)) {
       await this.#delete(slotId);
       return undefined;
     }

@@ -1,8 +1,9 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import type { LogStanding } from "../../db/records.ts";
+import { LogGoneError } from "../../errors.ts";
 import type { Run } from "../../events/run.ts";
-import { replay } from "../../runs/follow.ts";
-import type { LiveRun } from "../../runs/live-run.ts";
+import { isSwept, isUnderWay, startIn } from "../../runs/log-standing.ts";
 import { type RunEnvelope, wireOf } from "../../runs/run-log.ts";
 import { errorResponses } from "../describe.ts";
 import { fromZod } from "../errors.ts";
@@ -13,7 +14,7 @@ import { runOf, runPath } from "../run-lookup.ts";
 import { resumedEventSchema } from "../schemas.ts";
 import { ownerOf, type Served } from "../served.ts";
 import { controlFrame, eventFrames, eventStream, streamHeaders } from "../sse.ts";
-import { streamLife } from "../usage/start-run.ts";
+import { streamLife } from "../usage/submit-run.ts";
 
 const cursor = z
   .union([
@@ -91,58 +92,67 @@ async function resume(served: Served, c: Context): Promise<Response> {
   const path = runPath.safeParse(c.req.param());
   if (!path.success) throw fromZod(path.error, "path", c.req.param());
   const { agent, store, run } = await runOf(served, c, { ...path.data, session_id, user_id });
+  const { run_id } = run;
+  const standing = await served.runner.standing(run_id, last_event_index);
+  const isOver = !isUnderWay(standing);
+  const start = isOver ? startIn(standing, last_event_index) : last_event_index;
+  const hasAll = last_event_index === standing.lastIndex || start === standing.lastIndex;
+  if (isOver && hasAll && c.req.method !== "POST") return c.body(null, 204);
+  // Nobody would read a stream, nor cancel it.
+  if (c.req.method === "HEAD") return c.body(null, 200, streamHeaders);
+  const leave = new AbortController();
+  const life = await streamLife(served, c, ownerOf(c, user_id));
+  const stream = eventStream(frames(), () => leave.abort(), life);
+  return c.body(stream, 200, streamHeaders);
 
-  const answer = async (frames: () => AsyncGenerator<string, void, void>) => {
-    // Nobody would read a stream, nor cancel it.
-    if (c.req.method === "HEAD") return c.body(null, 200, streamHeaders);
-    const life = await streamLife(served, c, ownerOf(c, user_id));
-    return c.body(eventStream(frames(), undefined, life), 200, streamHeaders);
-  };
-  const live = served.runner.live(run.run_id);
-  if (live) return answer(() => liveFrames(live, last_event_index));
-  const end = run.last_event_index;
-  const byBrowser = c.req.method !== "POST";
-  // The last events of a foreground run that a crash ended were sent, but not stored: its reader may be ahead of the log,
-  // and still has to learn how it ended.
-  const isAhead = run.error_type === "server_stopped" && last_event_index >= (byBrowser ? end + 1 : end);
-  if (byBrowser && last_event_index >= end && !isAhead) return c.body(null, 204);
-  return answer(() => replayFrames(run, isAhead ? end - 1 : Math.min(last_event_index, end), served));
-
-  async function* replayFrames({ run_id, status }: Run, after: number, { agnoCompat }: Served) {
-    const shown = wireStatus(status, { agnoCompat });
-    yield controlFrame("replay", {
-      run_id,
-      status: shown,
-      total_events: end - after,
-      total_buffered: end + 1,
-      last_event_index_requested: last_event_index,
-      message: `The run is ${shown}. ${end - after} of ${end + 1} events follow.`,
-    });
-    yield* eventFrames(replay(store, run_id, after), wireOf(envelopeOf(run, agent.name)));
+  async function* frames(): AsyncGenerator<string, void, void> {
+    const refusal = refusalOf(run_id, standing, start);
+    if (refusal !== undefined) {
+      yield controlFrame("error", { run_id, error: refusal });
+      return;
+    }
+    if (isOver) yield replayFrame(run_id, standing, { start, asked: last_event_index, served });
+    else yield subscribedFrames(run_id, standing, start);
+    const events = served.runner.follow(store, run_id, start, leave.signal);
+    yield* eventFrames(events, wireOf(envelopeOf(run, agent.name)));
   }
 }
 
-/** A run that is under way here: what was missed, then what comes. */
-async function* liveFrames(run: LiveRun, after: number): AsyncGenerator<string, void, void> {
-  const { runId, log } = run;
-  const count = log.nextIndex;
-  if (after >= count) {
-    yield controlFrame("error", {
-      run_id: runId,
-      error: `The run has ${count} events so far: there is none with the index ${after}. Resume from a smaller one.`,
-    });
-    return;
+/** Why a log cannot be read from where a reader wants to, where it cannot. */
+function refusalOf(runId: string, standing: LogStanding, start: number): string | undefined {
+  const { lastIndex } = standing;
+  if (start > lastIndex) {
+    return `The run has ${lastIndex + 1} events so far: there is none with the index ${start}. Resume from a smaller one.`;
   }
-  if (after < count - 1) {
-    yield controlFrame("catch_up", {
-      run_id: runId,
-      status: run.fold.status,
-      missed_events: count - 1 - after,
-      current_event_count: count,
-    });
-  }
-  yield controlFrame("subscribed", { run_id: runId, status: run.fold.status, current_event_count: count });
-  yield* eventFrames(run.follow(after), log.toWire);
+  return isSwept(standing, start) ? new LogGoneError(runId, "swept").message : undefined;
+}
+
+/** Before what a run that is under way has said, and what it will say. */
+function subscribedFrames(runId: string, { status, lastIndex }: LogStanding, start: number): string {
+  const about = { run_id: runId, status };
+  const current_event_count = lastIndex + 1;
+  const missed_events = lastIndex - start;
+  const missed =
+    missed_events > 0 ? controlFrame("catch_up", { ...about, missed_events, current_event_count }) : "";
+  return missed + controlFrame("subscribed", { ...about, current_event_count });
+}
+
+/** Before what a run said that is over. */
+function replayFrame(
+  runId: string,
+  { status, lastIndex }: LogStanding,
+  { start, asked, served }: { start: number; asked: number; served: Served },
+): string {
+  const shown = wireStatus(status, served);
+  const [total, count] = [lastIndex - start, lastIndex + 1];
+  return controlFrame("replay", {
+    run_id: runId,
+    status: shown,
+    total_events: total,
+    total_buffered: count,
+    last_event_index_requested: asked,
+    message: `The run is ${shown}. ${total} of ${count} events follow.`,
+  });
 }
 
 function envelopeOf(run: Run, agentName: string | undefined): RunEnvelope {

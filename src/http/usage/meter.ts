@@ -68,7 +68,10 @@ export class Meter {
     const client = this.#client(c);
     const accounts = [client, this.#user(userId)].filter((one) => one !== undefined);
     await this.#refuseSpent(accounts);
-    const release = await this.#hold(accounts, "concurrentRuns", "runs under way");
+    const release = await this.#hold(accounts, "concurrentRuns", "runs under way", async () =>
+      // A run without a user has no account that this would be asked for.
+      (await this.#store()).backgroundRuns(userId ?? ""),
+    );
     return {
       release,
       follow: (run) => {
@@ -149,6 +152,7 @@ export class Meter {
     accounts: readonly Account[],
     limit: "concurrentRuns" | "concurrentStreams",
     what: string,
+    ofUser?: () => Promise<number>,
   ): Promise<Release> {
     const held: Release[] = [];
     const release = () => {
@@ -157,7 +161,8 @@ export class Meter {
     for (const { whose, key, limits: own } of accounts) {
       const places = own[limit];
       if (places === undefined) continue;
-      const one = await this.#place(`${limit}:${key}`, places).catch((error: unknown) => {
+      const others = whose === "user" ? ofUser : undefined;
+      const one = await this.#place(`${limit}:${key}`, places, others).catch((error: unknown) => {
         release();
         throw error;
       });
@@ -176,8 +181,12 @@ export class Meter {
     return this.#limits;
   }
 
-  async #place(key: string, places: number): Promise<Release | undefined> {
-    return (await this.#counters()).hold(key, places);
+  async #place(
+    key: string,
+    places: number,
+    others: (() => Promise<number>) | undefined,
+  ): Promise<Release | undefined> {
+    return (await this.#counters()).hold(key, places, others);
   }
 
   async #count({ key, limits: own }: Account, run: Run): Promise<void> {

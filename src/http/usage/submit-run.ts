@@ -1,23 +1,27 @@
 import type { Context } from "hono";
 import type { RunRequest } from "../../agent/runner.ts";
-import type { LiveRun } from "../../runs/live-run.ts";
+import type { Submitted } from "../../runs/runner.ts";
 import type { StreamLife } from "../auth/open-streams.ts";
 import type { Served } from "../served.ts";
 
-/** Starts a run as far as its caller's limits let it, and its stream where it has one. */
-export async function startWithin(
+/**
+ * Hands a run in as far as its caller's limits let it, and its stream where it has one. A background run holds no place
+ * once it is stored: from then on its row counts.
+ */
+export async function submitWithin(
   served: Served,
   c: Context,
   { stream, userId }: Pick<RunRequest, "stream" | "userId">,
-  start: () => Promise<LiveRun>,
-): Promise<{ run: LiveRun; life: StreamLife | undefined }> {
+  submit: () => Promise<Submitted>,
+): Promise<{ submitted: Submitted; life: StreamLife | undefined }> {
   const place = await served.meter?.startRun(c, userId);
   let life: StreamLife | undefined;
   try {
     life = stream ? await streamLife(served, c, userId) : undefined;
-    const run = await start();
-    place?.follow(run);
-    return { run, life };
+    const submitted = await submit();
+    if (submitted.kind === "live") place?.follow(submitted.run);
+    else place?.release();
+    return { submitted, life };
   } catch (error) {
     place?.release();
     life?.done();

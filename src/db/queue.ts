@@ -1,0 +1,228 @@
+import { type RawBuilder, type Selectable, sql } from "kysely";
+import type { AgentOSError, RunCancelledError } from "../errors.ts";
+import type { RunStatus } from "../events/run.ts";
+import type { Engine } from "./engine.ts";
+import { type PreparedQuery, prepareSql } from "./prepared.ts";
+import { type ClaimedSession, sessionStartOf } from "./queries/accept.ts";
+import type { SessionStart } from "./records.ts";
+import type { Tables } from "./schema.ts";
+import { endStored } from "./stored-end.ts";
+
+/** The row of a run. */
+export type RunRow = Selectable<Tables["runs"]>;
+
+/** A run that this process may begin or go on with. */
+export interface ClaimedRun {
+  row: RunRow;
+  session: SessionStart;
+}
+
+/** Runs that are looked at in the order in which they came. Behind them, only the first of each user counts. */
+const window = 256;
+
+type Claim = PreparedQuery<{ node: string; free: number }, RunRow>;
+
+/** The runs that wait, which are the rows of `runs` that are pending. All times are the database's. */
+export class Queue {
+  readonly #engine: Engine;
+  readonly #claims = new Map<string, Claim>();
+  readonly #begin: PreparedQuery<{ run: string; always: number }, { run_id: string }>;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+    this.#begin = beginQuery(engine);
+  }
+
+  /**
+   * Takes background runs for a process. It goes round the users: whose runs are least under way comes first, then who
+   * waits longest. The runs of a session come in their order, one at a time.
+   *
+   * @param agents - the ids of the agents that the process serves
+   * @param free - how many it can take
+   */
+  async claim(nodeId: string, agents: readonly string[], free: number): Promise<ClaimedRun[]> {
+    const key = agents.join("\n");
+    const query = this.#claims.get(key) ?? claimQuery(this.#engine, agents);
+    this.#claims.set(key, query);
+    const rows = await this.#engine.write(query, { node: nodeId, free });
+    if (rows.length === 0) return [];
+    const sessions = await this.#engine.db
+      .selectFrom("sessions")
+      .select(["session_id", "state", "user_id", "created_at", "named_by", "summary", "compacted_until"])
+      .where("session_id", "in", [...new Set(rows.map((row) => row.session_id))])
+      .execute();
+    const byId = new Map(sessions.map((session) => [session.session_id, session]));
+    return rows
+      .toSorted((a, b) => a.queue_seq - b.queue_seq)
+      .map((row) => ({ row, session: startOf(row, byId.get(row.session_id)) }));
+  }
+
+  /**
+   * Begins a foreground run that waits for its session.
+   *
+   * @param always - also where it is not its turn
+   * @returns whether it begins, has to wait, or waits no longer: it was ended or deleted by somebody else
+   */
+  async begin(runId: string, always: boolean): Promise<"begins" | "waits" | "gone"> {
+    const begun = await this.#engine.write(this.#begin, { run: runId, always: always ? 1 : 0 });
+    if (begun.length > 0) return "begins";
+    const row = await this.#engine.db
+      .selectFrom("runs")
+      .select("status")
+      .where("run_id", "=", runId)
+      .executeTakeFirst();
+    return row?.status === "pending" ? "waits" : "gone";
+  }
+
+  /**
+   * Cancels a run. One that waits or is paused ends at once; one that is under way is marked, for its process to end it.
+   *
+   * @returns how the run stands then, and the index of the event that ended it, where it was this that did; undefined where
+   *   there is no such run
+   */
+  async cancel(
+    runId: string,
+    reason: RunCancelledError,
+  ): Promise<{ status: RunStatus; endedAt?: number } | undefined> {
+    return this.#engine.transaction(async (db) => {
+      const row = await this.#engine
+        .locked(db.selectFrom("runs").selectAll("runs").where("run_id", "=", runId))
+        .executeTakeFirst();
+      if (row?.status === "pending" || row?.status === "paused") {
+        return { status: "cancelled", endedAt: await endStored(db, row, reason) };
+      }
+      if (row?.status === "running" && row.cancel_requested_at === null) {
+        await db
+          .updateTable("runs")
+          .set({ cancel_requested_at: this.#engine.now })
+          .where("run_id", "=", runId)
+          .execute();
+      }
+      return row && { status: row.status as RunStatus };
+    });
+  }
+
+  /** Puts a background run back that this process does not go on with. That is no crash. */
+  async release(runId: string, attempt: number): Promise<void> {
+    await this.#engine.transaction(async (db) => {
+      await db
+        .updateTable("runs")
+        .set({ status: "pending", node_id: null, attempt: attempt + 1 })
+        .where("run_id", "=", runId)
+        .where("attempt", "=", attempt)
+        .where("status", "=", "running")
+        .execute();
+    });
+  }
+
+  /** Ends a run that this process holds and cannot go on with. */
+  async end(runId: string, attempt: number, reason: AgentOSError): Promise<void> {
+    await this.#engine.transaction(async (db) => {
+      const row = await this.#engine
+        .locked(db.selectFrom("runs").selectAll("runs").where("run_id", "=", runId))
+        .executeTakeFirst();
+      if (row?.attempt !== attempt || (row.status !== "running" && row.status !== "pending")) return;
+      await endStored(db, row, reason);
+    });
+  }
+
+  /** The runs that the database holds for a process's. */
+  async heldBy(
+    nodeId: string,
+  ): Promise<{ runId: string; attempt: number; background: boolean; cancelRequested: boolean }[]> {
+    const rows = await this.#engine.db
+      .selectFrom("runs")
+      .select(["run_id", "attempt", "background", "cancel_requested_at"])
+      .where("node_id", "=", nodeId)
+      .where("status", "in", ["pending", "running"])
+      .where("node_id", "is not", null)
+      .execute();
+    return rows.map((row) => ({
+      runId: row.run_id,
+      attempt: row.attempt,
+      background: row.background === 1,
+      cancelRequested: row.cancel_requested_at !== null,
+    }));
+  }
+}
+
+/** Whether no earlier run of its session is under way or waits; or it does not mind. */
+function isItsTurn(engine: Engine, run: string): RawBuilder<boolean> {
+  const mine = (column: string) => sql.ref(`${run}.${column}`);
+  return sql<boolean>`(${mine("waits")} = 0 OR NOT EXISTS (
+    SELECT 1 FROM ${engine.table("runs")} AS earlier
+    WHERE earlier.session_id = ${mine("session_id")} AND earlier.status IN ('pending', 'running')
+      AND earlier.queue_seq < ${mine("queue_seq")}))`;
+}
+
+function claimQuery(engine: Engine, agents: readonly string[]): Claim {
+  const runs = engine.table("runs");
+  const waiting = sql`r.status = 'pending' AND r.background = 1`;
+  const claimable = sql`${waiting} AND r.available_at <= ${engine.now}
+    AND r.agent_id IN (${sql.join(agents)}) AND ${isItsTurn(engine, "r")}`;
+  return prepareSql<{ node: string; free: number }>(engine.db)(
+    (value) => sql<RunRow>`
+      WITH RECURSIVE oldest AS (
+        SELECT r.run_id, r.queue_seq, coalesce(r.user_id, '') AS owner
+        FROM ${runs} AS r WHERE ${claimable} ORDER BY r.queue_seq LIMIT ${sql.lit(window)}
+      ), owners(owner) AS (
+        SELECT min(coalesce(r.user_id, '')) FROM ${runs} AS r
+        WHERE ${waiting} AND (SELECT count(*) FROM oldest) = ${sql.lit(window)}
+        UNION ALL
+        SELECT (SELECT min(coalesce(r.user_id, '')) FROM ${runs} AS r
+          WHERE ${waiting} AND coalesce(r.user_id, '') > owners.owner)
+        FROM owners WHERE owners.owner IS NOT NULL
+      ), firsts AS (
+        SELECT (SELECT r.run_id FROM ${runs} AS r WHERE ${claimable} AND coalesce(r.user_id, '') = owners.owner
+          ORDER BY r.queue_seq LIMIT 1) AS run_id
+        FROM owners WHERE owners.owner IS NOT NULL
+      ), candidates AS (
+        SELECT run_id, queue_seq, owner FROM oldest
+        UNION
+        SELECT r.run_id, r.queue_seq, coalesce(r.user_id, '') FROM firsts JOIN ${runs} AS r ON r.run_id = firsts.run_id
+      ), busy AS (
+        SELECT coalesce(r.user_id, '') AS owner, count(*) AS runs FROM ${runs} AS r
+        WHERE r.status = 'running' AND r.background = 1 GROUP BY 1
+      ), turns AS (
+        SELECT candidates.run_id, candidates.queue_seq, coalesce(busy.runs, 0)
+          + row_number() OVER (PARTITION BY candidates.owner ORDER BY candidates.queue_seq) AS turn
+        FROM candidates LEFT JOIN busy ON busy.owner = candidates.owner
+      ), chosen AS (
+        SELECT run_id FROM turns ORDER BY turn, queue_seq LIMIT ${value("free")}
+      ), taken AS (
+        SELECT r.run_id FROM ${runs} AS r WHERE r.run_id IN (SELECT run_id FROM chosen) AND r.status = 'pending'
+        ${engine.lockOf("r")}
+      )
+      UPDATE ${runs} SET status = 'running', node_id = ${value("node")}, attempt = attempt + 1,
+        started_at = coalesce(started_at, ${engine.now})
+      WHERE run_id IN (SELECT run_id FROM taken) AND status = 'pending' AND EXISTS (
+        SELECT 1 FROM ${engine.table("nodes")} AS n WHERE n.node_id = ${value("node")} AND n.lease_until > ${engine.now})
+      RETURNING *`,
+  );
+}
+
+function beginQuery(engine: Engine): PreparedQuery<{ run: string; always: number }, { run_id: string }> {
+  const runs = engine.table("runs");
+  return prepareSql<{ run: string; always: number }>(engine.db)(
+    (value) => sql<{ run_id: string }>`
+      UPDATE ${runs} AS r SET status = 'running', attempt = attempt + 1, started_at = ${engine.now}
+      WHERE r.run_id = ${value("run")} AND r.status = 'pending'
+        AND (${value("always")} = 1 OR ${isItsTurn(engine, "r")})
+      RETURNING run_id`,
+  );
+}
+
+/** A run that was claimed finds its session as it is now; one that was deleted meanwhile is as if it were new. */
+function startOf(row: RunRow, session: Omit<ClaimedSession, "owner_before"> | undefined): SessionStart {
+  return sessionStartOf(
+    session ?? {
+      state: "{}",
+      user_id: row.user_id,
+      created_at: row.created_at,
+      named_by: null,
+      summary: null,
+      compacted_until: null,
+    },
+    row.created_at,
+  );
+}

@@ -1,0 +1,64 @@
+import type { Kysely, Selectable } from "kysely";
+import type { AgentOSError } from "../errors.ts";
+import { fold } from "../events/fold.ts";
+import type { JsonObject } from "../events/json.ts";
+import type { RunEventBody, TerminalEventBody } from "../events/run-events.ts";
+import { snapshotColumns } from "./queries/rows.ts";
+import type { Tables } from "./schema.ts";
+
+/**
+ * Ends a run that no process is at: its row becomes the fold of what is stored of its log and of the event that ends it.
+ * Stands inside a transaction that holds the row.
+ *
+ * @returns the index of that event
+ * @param reason - a run that was cancelled on purpose ends as `cancelled`, for any other reason as `error`
+ */
+export async function endStored(
+  db: Kysely<Tables>,
+  row: Selectable<Tables["runs"]>,
+  reason: AgentOSError,
+): Promise<number> {
+  const stretches = await db
+    .selectFrom("run_events")
+    .select(["first_index", "events"])
+    .where("run_id", "=", row.run_id)
+    .orderBy("first_index")
+    .execute();
+  const log = stretches.flatMap(({ first_index, events }) =>
+    (JSON.parse(events) as RunEventBody[]).map((event, i) => ({ ...event, event_index: first_index + i })),
+  );
+  const before = fold(log);
+  const index = (log.at(-1)?.event_index ?? -1) + 1;
+  const at = Date.now();
+  const tail = {
+    session_state: JSON.parse(row.session_state) as JsonObject,
+    metrics: { ...before.metrics, duration: (at - row.created_at) / 1000 },
+  };
+  const end: TerminalEventBody =
+    reason.code === "run_cancelled"
+      ? { event: "RunCancelled", content: String(before.content), reason: reason.message, ...tail }
+      : { event: "RunError", content: reason.message, error_type: reason.code, ...tail };
+  const run = fold([...log, { ...end, event_index: index }]);
+  const model = { model: run.model || row.model, model_provider: run.model_provider || row.model_provider };
+  await db
+    .updateTable("runs")
+    .set({
+      ...snapshotColumns({ fold: { ...run, ...model }, ended: true, at }),
+      // Whoever still believes to be at it may write no more.
+      attempt: row.attempt + 1,
+      node_id: null,
+    })
+    .where("run_id", "=", row.run_id)
+    .execute();
+  await db
+    .insertInto("run_events")
+    .values({
+      run_id: row.run_id,
+      first_index: index,
+      last_index: index,
+      attempt: row.attempt + 1,
+      events: JSON.stringify([{ created_at: Math.floor(at / 1000), ...end }]),
+    })
+    .execute();
+  return index;
+}

@@ -1,0 +1,51 @@
+import type { RunRequest } from "../agent/runner.ts";
+import type { SessionStart } from "../db/records.ts";
+import type { JsonObject } from "../events/json.ts";
+
+/** What a run needs beside its row and its messages to go on from a checkpoint, as it is stored with it. */
+export interface RunCheckpoint extends Omit<KeptContext, "state"> {
+  /** Of this shape. A later version of the package knows the earlier ones. */
+  version: 1;
+  /** The session's state as the run's tools have left it. */
+  session_state: JsonObject;
+  /** Milliseconds that the run was under way: its time limit leaves pauses out. */
+  active_ms: number;
+  /** Of those, how many before its first text or tool call. */
+  first_token_ms?: number;
+  /** Ids of calls that had begun, and whose results are not known. */
+  begun: string[];
+}
+
+/** What stays the same from one checkpoint of a run to the next, but for the state, which tools change in place. */
+export interface KeptContext {
+  state: JsonObject;
+  /** The session's state as the run began with it: what the run changed is told by the two. */
+  session_before: JsonObject;
+  /** The `order` of the run when it began: its history is runs before that. Absent where that is its row's. */
+  history_before?: number;
+  /** The `order` of the last run that the session's summary told then: its history is runs after that. */
+  history_after: number;
+  stream: boolean;
+  dependencies?: JsonObject;
+  /** JSON schema of the answer, where it is the run's own and not the agent's. */
+  output_schema?: JsonObject;
+}
+
+/** What a checkpoint keeps of how a run was started. */
+export function keptOf(
+  request: RunRequest,
+  session: SessionStart,
+  state: JsonObject,
+  before: RunCheckpoint | undefined,
+): KeptContext {
+  const historyBefore = before?.history_before;
+  return {
+    state,
+    session_before: session.state,
+    ...(historyBefore !== undefined && { history_before: historyBefore }),
+    history_after: session.compactedUntil ?? 0,
+    stream: request.stream,
+    ...(request.dependencies && { dependencies: request.dependencies }),
+    ...(request.output && { output_schema: request.output.schema }),
+  };
+}

@@ -1,0 +1,230 @@
+import type { Logger } from "pino";
+import { type LoopPause, type LoopResult, runLoop } from "../agent/loop.ts";
+import type { LoopContext } from "../agent/loop-context.ts";
+import type { RunRequest } from "../agent/runner.ts";
+import type { SessionStart } from "../db/records.ts";
+import { stateChange } from "../db/session-state.ts";
+import type { Store } from "../db/store.ts";
+import { AgentOSError, RunCancelledError, RunReleasedError, RunTimeoutError } from "../errors.ts";
+import { newId } from "../events/ids.ts";
+import type { JsonObject } from "../events/json.ts";
+import type { Run } from "../events/run.ts";
+import type { RunPaused, TerminalEventBody } from "../events/run-events.ts";
+import type { ToolExecution } from "../events/tool-execution.ts";
+import type { AfterRun } from "./after-run.ts";
+import { keptOf, type RunCheckpoint } from "./checkpoint.ts";
+import type { LiveRun } from "./live-run.ts";
+import { prepare, stateOf } from "./prepare.ts";
+import { rememberRun } from "./remember.ts";
+import { keepUp } from "./session-upkeep.ts";
+
+/** Brings runs from their start to their end: pulls the agent loop, and ends the log with what it came to. */
+export class Execution {
+  readonly #logger: Logger;
+  readonly #afterRun: AfterRun;
+  readonly #giveBack: (run: LiveRun) => Promise<void>;
+  readonly #onEnded: ((run: Run) => void) | undefined;
+
+  /**
+   * @param giveBack - puts a run back into the queue that this process does not go on with
+   * @param onEnded - is told each run that has ended, once its end is stored
+   */
+  constructor(
+    logger: Logger,
+    afterRun: AfterRun,
+    giveBack: (run: LiveRun) => Promise<void>,
+    onEnded?: (run: Run) => void,
+  ) {
+    this.#logger = logger;
+    this.#afterRun = afterRun;
+    this.#giveBack = giveBack;
+    this.#onEnded = onEnded;
+  }
+
+  /**
+   * Sees a run to its end, or to where it waits for people. Never rejects: a run's failure is its own business.
+   *
+   * @param checkpoint - where it goes on from, for one that was taken up again
+   */
+  async see(
+    run: LiveRun,
+    request: RunRequest,
+    session: SessionStart,
+    store: Store,
+    checkpoint?: RunCheckpoint,
+  ): Promise<void> {
+    const { agent } = request;
+    const release = limits(run, request);
+    const state = checkpoint?.session_state ?? stateOf(request, session);
+    run.kept = keptOf(request, session, state, checkpoint);
+    let end: TerminalEventBody | RunPaused;
+    try {
+      const result = await this.#drive(run, await prepare(run, request, session, state, store, checkpoint));
+      end =
+        "waiting" in result
+          ? pausedFor(result.waiting, run, state)
+          : { event: "RunCompleted", ...result, ...tail(run, state) };
+    } catch (error) {
+      const reason: unknown = run.signal.aborted ? run.signal.reason : error;
+      if (reason instanceof RunReleasedError) {
+        release();
+        return this.#release(run);
+      }
+      end = this.#failed(run, reason, isJson(state) ? state : session.state);
+    }
+    release();
+    try {
+      if (end.event === "RunPaused") await run.pause(end);
+      else await run.end(end, stateChange(session.state, end.session_state));
+      this.#logger.info(
+        {
+          run_id: run.runId,
+          session_id: run.sessionId,
+          agent_id: agent.id,
+          status: run.fold.status,
+          ...run.timing(),
+        },
+        end.event === "RunPaused" ? "run paused" : "run ended",
+      );
+      if (end.event !== "RunPaused") this.#onEnded?.(run.toRun());
+      if (end.event === "RunCompleted") {
+        const ended = run.toRun();
+        keepUp(this.#afterRun, { agent, run: ended, session, store });
+        rememberRun(this.#afterRun, { agent, run: ended, store });
+      }
+    } catch (error) {
+      this.#notStored(run, error);
+    }
+  }
+
+  /** Pulls the agent loop to its end. A loop that does not listen to the abort signal is left behind. */
+  async #drive(run: LiveRun, context: LoopContext): Promise<LoopResult | LoopPause> {
+    const loop = runLoop(context);
+    let giveUp: (reason: unknown) => void = () => undefined;
+    const onAbort = () => giveUp(run.signal.reason);
+    run.signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      while (true) {
+        const { done, value } = await new Promise<Awaited<ReturnType<typeof loop.next>>>(
+          (resolve, reject) => {
+            giveUp = reject;
+            if (run.signal.aborted) reject(run.signal.reason);
+            else loop.next().then(resolve, reject);
+          },
+        );
+        if (done) return value;
+        if (!("event" in value)) for (const event of value) run.append(event);
+        else if (value.event === "Checkpoint") await this.#checkpoint(run);
+        else if (value.event !== "Barrier") run.append(value);
+        // Before tools begin: where another process may take the run up, it must know what was begun.
+        else if (run.storedFirst) await run.flush();
+        if (run.full) await run.flush();
+      }
+    } finally {
+      run.signal.removeEventListener("abort", onAbort);
+      // Not awaited: a tool that never returns would hold the run's end back.
+      loop.return({ content: "", content_type: "str" }).catch(() => undefined);
+    }
+  }
+
+  /** A point from which another process could go on, and where one that stops lets it. */
+  async #checkpoint(run: LiveRun): Promise<void> {
+    run.checkpoint();
+    if (!run.isReleased) return;
+    await run.flush();
+    throw new RunReleasedError();
+  }
+
+  async #release(run: LiveRun): Promise<void> {
+    try {
+      await this.#giveBack(run);
+      this.#logger.info({ run_id: run.runId, session_id: run.sessionId }, "run given back");
+    } catch (error) {
+      // The lease of this process ends, and then it is as if it had been lost.
+      this.#logger.error({ err: error, run_id: run.runId }, "the run was not given back");
+    }
+    run.letGo(new RunReleasedError());
+  }
+
+  #failed(run: LiveRun, reason: unknown, state: JsonObject): TerminalEventBody {
+    if (reason instanceof RunCancelledError) {
+      const content = String(run.fold.content);
+      return { event: "RunCancelled", content, reason: reason.message, ...tail(run, state) };
+    }
+    if (reason instanceof AgentOSError) {
+      return { event: "RunError", content: reason.message, error_type: reason.code, ...tail(run, state) };
+    }
+    this.#logger.error(
+      { err: reason, run_id: run.runId, session_id: run.sessionId },
+      "run failed unexpectedly",
+    );
+    const content = `The run failed inside the server. Look for ${run.runId} in its log.`;
+    return { event: "RunError", content, error_type: "internal_error", ...tail(run, state) };
+  }
+
+  #notStored(run: LiveRun, error: unknown): void {
+    const failure = error instanceof Error ? error : new Error(String(error));
+    this.#logger.error(
+      { err: failure, run_id: run.runId, session_id: run.sessionId },
+      "the run's end was not stored",
+    );
+    const known = failure instanceof AgentOSError;
+    run.endUnstored(
+      {
+        event: "RunError",
+        content: known
+          ? failure.message
+          : "The answer could not be stored, so it is not sent. Send the message again.",
+        error_type: known ? failure.code : "not_stored",
+        session_state: {},
+        metrics: run.fold.metrics,
+      },
+      failure,
+    );
+  }
+}
+
+/** Lets the run's time limit and its caller's signal end it. Returns what lets go of both. */
+function limits(run: LiveRun, { agent, signal }: RunRequest): () => void {
+  const timer = setTimeout(
+    () => run.abort(new RunTimeoutError(agent.timeLimit)),
+    agent.timeLimit * 1000 - run.activeFor,
+  );
+  const onAbort = () => run.abort(new RunCancelledError("The caller aborted the run."));
+  if (signal?.aborted) onAbort();
+  signal?.addEventListener("abort", onAbort, { once: true });
+  return () => {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
+  };
+}
+
+/** What asks people for the calls that wait. */
+function pausedFor(waiting: readonly ToolExecution[], run: LiveRun, state: JsonObject): RunPaused {
+  const created_at = new Date().toISOString();
+  return {
+    event: "RunPaused",
+    content: String(run.fold.content),
+    tools: [...waiting],
+    requirements: waiting.map((tool) => ({ id: newId(), created_at, tool_execution: tool })),
+    ...tail(run, state),
+  };
+}
+
+/** Whether a state can be stored: a tool may have put anything into it. */
+function isJson(state: JsonObject): boolean {
+  try {
+    JSON.stringify(state);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What every last event carries. The state is taken as JSON, which is what is stored of it. */
+function tail(run: LiveRun, state: JsonObject): Pick<TerminalEventBody, "session_state" | "metrics"> {
+  return {
+    session_state: JSON.parse(JSON.stringify(state)) as JsonObject,
+    metrics: { ...run.fold.metrics, ...run.timing() },
+  };
+}

@@ -1,0 +1,53 @@
+import type { AgentDefinition } from "../agent/definition.ts";
+import { outputFromJsonSchema } from "../agent/output.ts";
+import type { RunRequest } from "../agent/runner.ts";
+import type { RunRow } from "../db/queue.ts";
+import type { Store } from "../db/store.ts";
+import type { JsonObject } from "../events/json.ts";
+import type { RunInput } from "../events/run.ts";
+import { attachmentOf } from "./media.ts";
+
+/** What a run was asked for beside its input, as it is stored: another process may have to begin it. */
+interface StoredRequest {
+  stream: boolean;
+  session_state?: JsonObject;
+  dependencies?: JsonObject;
+  /** What the caller could do when it asked. */
+  scopes?: readonly string[];
+  /** The JSON schema that takes the place of the agent's. */
+  output_schema?: JsonObject;
+}
+
+/** A request as it is stored with its run. */
+export function storedRequest({ stream, sessionState, dependencies, scopes, output }: RunRequest): string {
+  const stored: StoredRequest = {
+    stream,
+    ...(sessionState && { session_state: sessionState }),
+    ...(dependencies && { dependencies }),
+    ...(scopes && { scopes }),
+    ...(output && { output_schema: output.schema }),
+  };
+  return JSON.stringify(stored);
+}
+
+/** The request that a stored run answers. */
+export async function requestOf(row: RunRow, agent: AgentDefinition, store: Store): Promise<RunRequest> {
+  const { stream, session_state, dependencies, scopes, output_schema } = JSON.parse(
+    row.request ?? '{"stream":false}',
+  ) as StoredRequest;
+  const { input_content, files = [], images = [], audio = [] } = JSON.parse(row.input) as RunInput;
+  const references = [...images, ...audio, ...files].map(({ id }) => id);
+  const media = await store.media.many(references);
+  return {
+    agent,
+    message: input_content,
+    stream,
+    sessionId: row.session_id,
+    attachments: references.flatMap((id) => media.get(id) ?? []).map(attachmentOf),
+    ...(row.user_id !== null && { userId: row.user_id }),
+    ...(session_state && { sessionState: session_state }),
+    ...(dependencies && { dependencies }),
+    ...(scopes && { scopes }),
+    ...(output_schema && { output: outputFromJsonSchema(output_schema) }),
+  };
+}

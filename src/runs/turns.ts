@@ -1,0 +1,58 @@
+/** Milliseconds after which a run that waits looks again: what it waits for may end in another process. */
+const pollInterval = 1000;
+
+/** One run's place among those that wait for a session. */
+export class Turn {
+  readonly #leave: (turn: Turn) => void;
+  #isFreed = false;
+  #wake: () => void = () => undefined;
+
+  constructor(leave: (turn: Turn) => void) {
+    this.#leave = leave;
+  }
+
+  /** Says that a run of the session has ended. */
+  free(): void {
+    this.#isFreed = true;
+    this.#wake();
+  }
+
+  /** Resolves when a run of the session has ended since the last call, when it is time to look, or on abort. */
+  async next(signal: AbortSignal): Promise<void> {
+    if (!this.#isFreed && !signal.aborted) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      const timer = setTimeout(resolve, pollInterval);
+      signal.addEventListener("abort", this.#wake, { once: true });
+      await promise;
+      clearTimeout(timer);
+      signal.removeEventListener("abort", this.#wake);
+    }
+    this.#isFreed = false;
+  }
+
+  leave(): void {
+    this.#leave(this);
+  }
+}
+
+/** Foreground runs that wait until the earlier runs of their session have ended. */
+export class Turns {
+  readonly #waiting = new Map<string, Set<Turn>>();
+
+  /** Takes a place. What ends from now on is told. */
+  join(sessionId: string): Turn {
+    const waiting = this.#waiting.get(sessionId) ?? new Set();
+    const turn = new Turn((one) => {
+      waiting.delete(one);
+      if (waiting.size === 0) this.#waiting.delete(sessionId);
+    });
+    this.#waiting.set(sessionId, waiting.add(turn));
+    return turn;
+  }
+
+  /** Tells those who wait for a session that one of its runs has ended. */
+  freed(sessionId: string): void {
+    for (const turn of this.#waiting.get(sessionId) ?? []) turn.free();
+  }
+}
