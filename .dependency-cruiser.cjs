@@ -24,6 +24,7 @@ const layers = {
 
 /** Packages that only these may import. */
 const packages = {
+  jose: ["http"],
   "hono|@hono/[^/]+": ["http", "os.ts", "serve.ts"],
   "kysely|pg": ["db"],
   undici: ["models"],

@@ -32,11 +32,14 @@ export class Connection {
     this.#path = `/agents/${agent}/runs`;
   }
 
-  /** Sends one run, `body` being its JSON, and reads its answer to the end. Never rejects. */
-  run(body: string, streamed: boolean): Promise<RunResult> {
+  /** Sends one run, `body` being its JSON, and reads its answer to the end. `token` goes with it. Never rejects. */
+  run(body: string, streamed: boolean, token?: string): Promise<RunResult> {
     const { promise, resolve } = Promise.withResolvers<RunResult>();
     const handler = streamed ? new StreamReader(resolve) : new AnswerReader(resolve);
-    const headers = { "content-type": "application/json" };
+    const headers = {
+      "content-type": "application/json",
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    };
     this.#client.dispatch({ path: this.#path, method: "POST", headers, body }, handler);
     return promise;
   }

@@ -30,6 +30,8 @@ export interface LoadOptions {
   tokens?: number | undefined;
   /** Milliseconds between two of them. */
   delay?: number | undefined;
+  /** The token of a client's next run; without, none is sent. */
+  token?: ((client: number) => string) | undefined;
 }
 
 /** What a step of load measured. Times in milliseconds. */
@@ -104,7 +106,7 @@ export async function load(scenario: Scenario, options: LoadOptions): Promise<Fi
       begun++;
       const user_id = `user-${number}@example.com`;
       const body = JSON.stringify({ message, stream: streamed, session_id: `${tag}-${session}`, user_id });
-      results.push(await connection.run(body, streamed));
+      results.push(await connection.run(body, streamed, options.token?.(number)));
     }
   };
   await Promise.all(connections.map(client));

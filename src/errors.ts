@@ -81,6 +81,53 @@ export class InvalidRequestError extends AgentOSError {
   }
 }
 
+/**
+ * The caller did not say who it is, or not so that it can be believed.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc6750#section-3
+ */
+export class UnauthorizedError extends AgentOSError {
+  readonly code = "unauthorized";
+  readonly status = 401;
+  /** The header `WWW-Authenticate`: what to send instead. */
+  readonly challenge: string;
+
+  /** @param options - `missing`: there was no token at all, which is no fault of a token */
+  constructor(message: string, options: { missing?: boolean; cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    const fault = options.missing
+      ? ""
+      : `, error="invalid_token", error_description="${message.replace(/[^ !#-[\]-~]/g, "'")}"`;
+    this.challenge = `Bearer realm="agentos"${fault}`;
+  }
+}
+
+/** The caller is known, and may not do this. */
+export class ForbiddenError extends AgentOSError {
+  readonly code = "forbidden";
+  readonly status = 403;
+  /** Scopes of which one would have been enough; none where it is not a matter of scopes. */
+  readonly scopes: readonly string[];
+
+  constructor(message: string, scopes: readonly string[] = []) {
+    super(message);
+    this.scopes = scopes;
+  }
+}
+
+/** The caller does too much at once, or too often. */
+export class TooManyRequestsError extends AgentOSError {
+  readonly code = "too_many_requests";
+  readonly status = 429;
+  /** Seconds after which to try again. */
+  readonly retryAfter: number;
+
+  constructor(message: string, retryAfter: number) {
+    super(message);
+    this.retryAfter = Math.max(1, Math.ceil(retryAfter));
+  }
+}
+
 /** What was asked for is not there, or not for this caller: the two are not told apart. */
 export class NotFoundError extends AgentOSError {
   readonly code = "not_found";

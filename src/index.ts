@@ -8,6 +8,7 @@ export { Agent } from "./agent.ts";
 export type { Database } from "./db/database.ts";
 export type { MemoryOperation, StoredMemory } from "./db/memories.ts";
 export { PostgresDb, type PostgresDbOptions } from "./db/postgres/postgres-db.ts";
+export type { Principal } from "./db/principal.ts";
 export { SqliteDb, type SqliteDbOptions } from "./db/sqlite/sqlite-db.ts";
 export * from "./errors.ts";
 export { fold } from "./events/fold.ts";
@@ -20,6 +21,10 @@ export type { FoldedRun, Run, RunInput, RunStatus } from "./events/run.ts";
 export type { RunEvent, RunEventBody, RunEventEnvelope } from "./events/run-events.ts";
 export type { ToolExecution, UserInputField } from "./events/tool-execution.ts";
 export { databaseFromEnvironment, modelFromEnvironment } from "./from-environment.ts";
+export type { Algorithm, AuthorizationOptions, ClaimNames } from "./http/auth/options.ts";
+export { requireScope } from "./http/auth/require-scope.ts";
+export { principalOf } from "./http/served.ts";
+export type { UsageLimits, UsageOptions } from "./http/usage/options.ts";
 export type { AiSdkModel } from "./models/ai-sdk.ts";
 export { EchoModel } from "./models/echo.ts";
 export type {

@@ -1,6 +1,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { type Logger, pino } from "pino";
 import { BaseAgent } from "./agent/agent.ts";
+import { authorizationFrom, unusedKeyWarning } from "./authorization.ts";
 import type { Database } from "./db/database.ts";
 import { inMemory } from "./db/sqlite/connection.ts";
 import { SqliteDb } from "./db/sqlite/sqlite-db.ts";
@@ -8,7 +9,11 @@ import { ConfigurationError } from "./errors.ts";
 import { newId } from "./events/ids.ts";
 import { isJsonObject } from "./events/json.ts";
 import { createApp } from "./http/app.ts";
+import { Authenticator, type AuthenticatorParts } from "./http/auth/authenticator.ts";
+import { type AuthorizationOptions, authorizationShape } from "./http/auth/options.ts";
 import type { Served } from "./http/served.ts";
+import { Meter } from "./http/usage/meter.ts";
+import { checkUsage, type UsageOptions, usageShape } from "./http/usage/options.ts";
 import { mustFit, refuseUnfit, refuseUnknown, type Shape, shapes } from "./options.ts";
 import type { LogWriterOptions } from "./runs/log-writer.ts";
 import type { LeaseOptions } from "./runs/node-lease.ts";
@@ -31,6 +36,18 @@ export interface AgentOSOptions {
   version?: string;
   /** Status in upper case, and what else clients of the original expect. Default: the setting `AGENTOS_AGNO_COMPAT`. */
   agnoCompat?: boolean;
+  /**
+   * Whether callers need a token, and what they may do with it. Default: the setting `AGENTOS_AUTHORIZATION`. With `true` the
+   * keys come from the settings `JWT_VERIFICATION_KEY`, `JWT_JWKS_FILE` or `JWT_JWKS_URL`.
+   */
+  authorization?: boolean | AuthorizationOptions;
+  /**
+   * Proxies of yours before the server, each of which adds to `X-Forwarded-For`: how a client's address is known. Default:
+   * the setting `AGENTOS_TRUSTED_PROXIES`, else 0.
+   */
+  trustedProxies?: number;
+  /** How much each user and each client may do. Default: as much as they like. */
+  limits?: UsageOptions;
   /** Origins of pages that may call it, or `["*"]`. Default: pages on localhost and 127.0.0.1, any port. */
   corsOrigins?: readonly string[];
   /** Bytes that a JSON or urlencoded body may have. Default 1 MiB. */
@@ -92,6 +109,12 @@ const wanted = {
   description: shapes.text,
   version: shapes.text,
   agnoCompat: shapes.flag,
+  authorization: authorizationShape,
+  trustedProxies: {
+    fits: (value) => notNegative.fits(value) && Number.isInteger(value),
+    words: "a whole number that is not negative",
+  },
+  limits: usageShape,
   corsOrigins: shapes.texts,
   maxJsonBytes: notNegative,
   maxUploadBytes: notNegative,
@@ -154,7 +177,17 @@ export class AgentOS {
       ...(options.logRetention !== undefined && { logRetention: options.logRetention * 1000 }),
       ...(options.log && { logWriter: options.log }),
       ...(options.lease && { lease: options.lease }),
+      onEnded: (run) => this.#served.meter?.ended(run),
     });
+    const access = {
+      serverStore: async () => {
+        await this.db.open();
+        return this.db.serverStore();
+      },
+      proxies: options.trustedProxies ?? readSetting("AGENTOS_TRUSTED_PROXIES"),
+      logger,
+    };
+    if (options.limits) checkUsage(options.limits);
     this.#served = {
       id: this.id,
       name: options.name,
@@ -165,6 +198,8 @@ export class AgentOS {
       inMemory: this.db.location === inMemory,
       runner,
       logger,
+      auth: authenticatorOf(options.authorization, this.id, access),
+      meter: options.limits && new Meter(options.limits, access),
       agnoCompat: options.agnoCompat ?? readSetting("AGENTOS_AGNO_COMPAT"),
       limits: {
         json: options.maxJsonBytes ?? 1024 ** 2,
@@ -212,8 +247,22 @@ export class AgentOS {
   async #close(): Promise<void> {
     await this.#served.runner.drain(this.#drainTimeout * 1000);
     await this.#server?.stopListening();
+    await this.#served.auth?.close();
+    await this.#served.meter?.close();
     await this.db.close();
   }
+}
+
+function authenticatorOf(
+  given: AgentOSOptions["authorization"],
+  osId: string,
+  parts: AuthenticatorParts,
+): Authenticator | undefined {
+  const found = authorizationFrom(given, osId);
+  if (!found) return undefined;
+  if ("authorization" in found) return new Authenticator(found.authorization, parts);
+  parts.logger.warn(unusedKeyWarning(found.unused));
+  return undefined;
 }
 
 function served(agents: readonly AnyAgent[]): Served["agents"] {

@@ -13,6 +13,11 @@ export interface ServeOptions {
   hostname?: string;
   /** Whether SIGTERM and SIGINT stop the server. Default true. */
   handleSignals?: boolean;
+  /**
+   * Seconds that a connection may take: until the headers of a request are there (15), until all of it is (120), and between
+   * two requests (65). Then it is closed. A stream that is being read is none of these.
+   */
+  timeouts?: { headers?: number; request?: number; idle?: number };
   /** Whether to print where it listens and with what. Default true. */
   banner?: boolean;
 }
@@ -37,7 +42,24 @@ export async function listen(
   if (!Number.isInteger(wanted) || wanted < 0 || wanted > 65535) {
     throw new ConfigurationError(`serve(): port must be a whole number from 0 to 65535, not ${wanted}.`);
   }
-  const server = createAdaptorServer({ fetch: app.fetch });
+  const { headers = 15, request = 120, idle = 65 } = options.timeouts ?? {};
+  for (const [name, seconds] of Object.entries({ headers, request, idle })) {
+    if (!(Number.isFinite(seconds) && seconds > 0)) {
+      throw new ConfigurationError(
+        `serve(): timeouts.${name} must be a number of seconds above 0, not ${seconds}.`,
+      );
+    }
+  }
+  const server = createAdaptorServer({
+    fetch: app.fetch,
+    serverOptions: {
+      headersTimeout: headers * 1000,
+      requestTimeout: request * 1000,
+      keepAliveTimeout: idle * 1000,
+      // How often Node looks for connections that take too long.
+      connectionsCheckingInterval: Math.min(5, headers / 2, request / 2) * 1000,
+    },
+  });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       const [reason, remedy] =

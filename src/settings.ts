@@ -4,6 +4,13 @@ import { ConfigurationError } from "./errors.ts";
 /** What `LOG_LEVEL` may be. */
 export const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 
+/** Words with commas between. */
+const list = (text: string) =>
+  text
+    .split(",")
+    .map((one) => one.trim())
+    .filter((one) => one !== "");
+
 /** What the environment can set. Each is an option in code too, and an option in code wins. */
 const schema = {
   PORT: z
@@ -22,6 +29,22 @@ const schema = {
     .regex(/^postgres(?:ql)?:\/\//, "must look like postgresql://user:password@host:5432/database")
     .optional(),
   AGENTOS_AGNO_COMPAT: z.stringbool({ error: "must be true or false" }).default(false),
+  AGENTOS_AUTHORIZATION: z.stringbool({ error: "must be true or false" }).default(false),
+  AGENTOS_TRUSTED_PROXIES: z
+    .stringFormat("proxies", (text) => /^\d{1,2}$/.test(text), {
+      error: "must be the number of proxies before the server",
+    })
+    .transform(Number)
+    .default(0),
+  JWT_VERIFICATION_KEY: z.string().optional(),
+  JWT_ALGORITHM: z.string().transform(list).optional(),
+  JWT_JWKS_FILE: z.string().optional(),
+  JWT_JWKS_URL: z
+    .url({ protocol: /^https?$/, error: "must be a URL that begins with https:// or http://" })
+    .optional(),
+  JWT_ISSUER: z.string().optional(),
+  JWT_AUDIENCE: z.string().transform(list).optional(),
+  OS_SECURITY_KEY: z.string().regex(/^\S+$/, "must have no spaces").optional(),
   LOG_LEVEL: z.enum(logLevels, { error: `must be one of ${logLevels.join(", ")}` }).optional(),
 } as const;
 
@@ -39,7 +62,7 @@ export function readSetting<K extends keyof Settings>(name: K): Settings[K] {
   const given = text === "" ? undefined : text;
   const parsed = schema[name].safeParse(given);
   if (parsed.success) return parsed.data as Settings[K];
-  // The value of a URL may hold a password.
-  const value = name.endsWith("_URL") ? "" : ` is ${JSON.stringify(given)}:`;
+  // The value of a URL may hold a password, and a key is a secret.
+  const value = /_(?:URL|KEY)$/.test(name) ? "" : ` is ${JSON.stringify(given)}:`;
   throw new ConfigurationError(`Setting ${name}${value} ${parsed.error.issues[0]!.message}.`);
 }

@@ -12,6 +12,8 @@ export interface InstructionsContext<
   TDependencies extends JsonObject = JsonObject,
 > {
   readonly userId?: string;
+  /** What the caller's token lets it do. */
+  readonly scopes: readonly string[];
   readonly sessionId: string;
   readonly sessionState: Readonly<TState>;
   readonly dependencies: Readonly<TDependencies>;

@@ -35,6 +35,7 @@ export async function invoke(
       sessionId: context.sessionId,
       agentId: context.agent.id,
       ...(context.userId === undefined ? {} : { userId: context.userId }),
+      scopes: context.scopes,
       toolCallId,
       sessionState: context.sessionState,
       dependencies: context.dependencies,

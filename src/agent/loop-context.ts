@@ -14,6 +14,8 @@ export interface LoopContext {
   readonly runId: string;
   readonly sessionId: string;
   readonly userId: string | undefined;
+  /** What the caller may do. */
+  readonly scopes: readonly string[];
   readonly message: string;
   /** The references to the attachments, as the user message names them. */
   readonly media: Pick<Message, "files" | "images" | "audio">;

@@ -132,6 +132,7 @@ function callsInVain(name: string, { agent }: LoopContext): ModelError {
 async function opening(context: LoopContext): Promise<ModelMessage[]> {
   const instructed = await systemPrompt(context.agent, {
     ...(context.userId === undefined ? {} : { userId: context.userId }),
+    scopes: context.scopes,
     sessionId: context.sessionId,
     sessionState: context.sessionState,
     dependencies: context.dependencies,

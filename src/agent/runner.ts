@@ -23,6 +23,8 @@ export interface RunRequest {
   /** Made up where absent. */
   sessionId?: string;
   userId?: string;
+  /** What the caller may do, for tools to look at. None where it is not known. */
+  scopes?: readonly string[];
   /** Laid over what the session has. */
   sessionState?: JsonObject;
   dependencies?: JsonObject;

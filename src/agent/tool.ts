@@ -14,6 +14,8 @@ export interface ToolContext<
   readonly agentId: string;
   /** Who the run is for. Absent when nobody was named. */
   readonly userId?: string;
+  /** What the caller's token lets it do. Empty where authorization is off, and for runs that the program itself starts. */
+  readonly scopes: readonly string[];
   /** Stays the same when the call is made again after a crash: use it to make a side effect happen once. */
   readonly toolCallId: string;
   /** The session's state. What a tool changes in it is stored with the run. */

@@ -3,6 +3,7 @@ import type { Leases } from "./leases.ts";
 import type { Principal } from "./principal.ts";
 import type { Queue } from "./queue.ts";
 import type { LogWrite } from "./records.ts";
+import type { ServerStore } from "./server-store.ts";
 import type { Signals } from "./signals.ts";
 import type { Store } from "./store.ts";
 
@@ -31,6 +32,9 @@ export interface Database {
 
   /** A handle that reads and changes what a principal may, and nothing of anybody else. */
   storeFor(principal: Principal): Store;
+
+  /** What is the server's own, and no user's: service accounts, the audit log, what limits are counted by. */
+  serverStore(): ServerStore;
 
   /** Which processes are alive, and what becomes of the runs of the others. */
   leases(): Leases;

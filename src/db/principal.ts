@@ -9,6 +9,8 @@ export interface Principal {
   readonly scopes: readonly string[];
   /** Whether it sees every user's data: a server without authorization, or an administrator. */
   readonly unrestricted: boolean;
+  /** False where system prompts are kept from it, whatever else it sees. Default: where it is unrestricted. */
+  readonly seesPrompts?: boolean;
 }
 
 /** Who calls a server without authorization: it may name any user. */

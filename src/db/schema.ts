@@ -15,6 +15,11 @@ export interface Tables {
   memories: MemoriesTable;
   memory_topics: MemoryTopicsTable;
   nodes: NodesTable;
+  service_accounts: ServiceAccountsTable;
+  audit_log: AuditLogTable;
+  rate_limits: RateLimitsTable;
+  limit_slots: LimitSlotsTable;
+  daily_tokens: DailyTokensTable;
   idempotency_keys: IdempotencyKeysTable;
 }
 
@@ -158,6 +163,60 @@ interface NodesTable {
   node_id: string;
   /** By the database's clock. */
   lease_until: number;
+}
+
+interface ServiceAccountsTable {
+  account_id: string;
+  name: string;
+  /** SHA-256 of the token, in hex. */
+  token_hash: string;
+  /** How the token begins, for people to know it by. */
+  token_prefix: string;
+  /** A JSON array. */
+  scopes: string;
+  created_by: string | null;
+  created_at: number;
+  /** Null for never. */
+  expires_at: number | null;
+  revoked_at: number | null;
+  last_used_at: number | null;
+}
+
+interface AuditLogTable {
+  entry_id: Generated<number>;
+  at: number;
+  outcome: "denied" | "allowed";
+  status: number;
+  user_id: string | null;
+  token_id: string | null;
+  /** The user that the caller acted for. */
+  acted_for: string | null;
+  address: string | null;
+  method: string;
+  path: string;
+  reason: string | null;
+}
+
+interface RateLimitsTable {
+  limit_key: string;
+  /** By the database's clock: until when what was done so far uses the rate up. */
+  used_until: number;
+}
+
+interface LimitSlotsTable {
+  slot_id: string;
+  limit_key: string;
+  /** The process that holds it. */
+  holder: string;
+  /** By the database's clock. */
+  held_until: number;
+}
+
+interface DailyTokensTable {
+  limit_key: string;
+  /** Days since 1970, UTC. */
+  day: number;
+  tokens: number;
 }
 
 interface IdempotencyKeysTable {

@@ -39,7 +39,13 @@ export async function readBody(c: Context, limits: BodyLimits): Promise<ParsedBo
       return { kind: "json", value: parseJson((await readBytes(c, limits.json)).toString("utf8")) };
     case "application/x-www-form-urlencoded": {
       const text = (await readBytes(c, limits.json)).toString("utf8");
-      return { kind: "form", fields: new Map(new URLSearchParams(text)), files: [] };
+      const fields = [...new URLSearchParams(text)];
+      if (fields.length > formLimits.fields) {
+        throw InvalidRequestError.field(["body"], `The body has more than ${formLimits.fields} fields`, {
+          type: "form_too_many_fields",
+        });
+      }
+      return { kind: "form", fields: new Map(fields), files: [] };
     }
     case "multipart/form-data":
       return parseMultipart(await readBytes(c, limits.upload), contentType, limits);
@@ -73,6 +79,10 @@ function mimeTypeOf(contentType: string): string {
 }
 
 async function readBytes(c: Context, limit: number): Promise<Buffer> {
+  const encoding = c.req.header("content-encoding");
+  if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
+    throw new UnsupportedMediaTypeError("The body is packed. Send it as it is, without Content-Encoding.");
+  }
   const announced = Number(c.req.header("content-length") ?? 0);
   if (announced > limit) throw tooLarge(limit);
   try {
@@ -95,27 +105,35 @@ async function readBytes(c: Context, limit: number): Promise<Buffer> {
 /** How deep JSON may be nested. Deeper one can be read, but not written again: writing is recursive. */
 const depthLimit = 200;
 
-/** Whether JSON is nested deeper than is taken. */
-export function isTooDeep(json: string): boolean {
-  if (json.length < depthLimit) return false;
+/** Fields that JSON may have, those of its objects within included. */
+const fieldLimit = 10_000;
+
+/** What there is too much of in JSON, as the type of a fault and in words; undefined where it can be taken. */
+export function excessOf(json: string): { type: string; words: string } | undefined {
+  if (json.length < depthLimit) return undefined;
   let depth = 0;
+  let fields = 0;
   let quoted = false;
-  for (let i = 0; i < json.length && depth <= depthLimit; i++) {
+  for (let i = 0; i < json.length; i++) {
     const char = json[i];
     if (char === '"') quoted = !quoted;
     else if (quoted) i += char === "\\" ? 1 : 0;
+    else if (char === ":") fields++;
     else if (char === "[" || char === "{") depth++;
     else if (char === "]" || char === "}") depth--;
+    if (depth > depthLimit) {
+      return { type: "json_too_deep", words: `is nested deeper than ${depthLimit} levels` };
+    }
+    if (fields > fieldLimit) {
+      return { type: "json_too_many_fields", words: `has more than ${fieldLimit} fields` };
+    }
   }
-  return depth > depthLimit;
+  return undefined;
 }
 
 function parseJson(text: string): unknown {
-  if (isTooDeep(text)) {
-    throw InvalidRequestError.field(["body"], `The body is nested deeper than ${depthLimit} levels`, {
-      type: "json_too_deep",
-    });
-  }
+  const excess = excessOf(text);
+  if (excess) throw InvalidRequestError.field(["body"], `The body ${excess.words}`, { type: excess.type });
   try {
     return JSON.parse(text);
   } catch (error) {

@@ -13,7 +13,14 @@ export function corsFor(origins: readonly string[] | undefined): MiddlewareHandl
       : (origin) => ((origins ? origins.includes(origin) : local.test(origin)) ? origin : null),
     allowMethods: ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
     allowHeaders: ["Authorization", "Content-Type", "Last-Event-ID", "Idempotency-Key", "X-Request-Id"],
-    exposeHeaders: ["Link", "Retry-After", "X-Request-Id", "WWW-Authenticate"],
+    exposeHeaders: [
+      "Link",
+      "Retry-After",
+      "X-Request-Id",
+      "WWW-Authenticate",
+      "RateLimit",
+      "RateLimit-Policy",
+    ],
     maxAge: 600,
   });
   // Only pages send an origin. Any other caller is spared most headers, and the work of making them.

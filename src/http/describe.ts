@@ -6,6 +6,8 @@ type Responses = Parameters<typeof createRoute>[0]["responses"];
 /** What each status of an error means, the same on every route. */
 const errors = {
   400: "The request makes no sense as it is.",
+  401: "There is no token, or none that is good. `WWW-Authenticate` says what is wanted.",
+  403: "The caller may not do this; `detail` names the scope that is missing.",
   404: "Not there, or not for this caller.",
   409: "It does not fit how things stand: the id is taken, or a run is under way.",
   413: "The body is larger than the limit.",

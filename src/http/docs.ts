@@ -31,8 +31,9 @@ export function docsRoutes(app: OpenAPIHono, served: Served): void {
     const base = c.req.path.endsWith("/") ? ".." : ".";
     return c.html(page(served.name ?? "AgentOS", base), 200, {
       "content-security-policy":
-        "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'",
-      "x-content-type-options": "nosniff",
+        "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'",
+      "x-frame-options": "DENY",
+      "referrer-policy": "no-referrer",
     });
   });
   for (const [name, type] of Object.entries(assets)) {

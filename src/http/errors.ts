@@ -9,9 +9,12 @@ import {
   DatabaseOpenError,
   DatabaseUnavailableError,
   type ErrorDetail,
+  ForbiddenError,
   InvalidRequestError,
   MethodNotAllowedError,
   QueueFullError,
+  TooManyRequestsError,
+  UnauthorizedError,
   UnavailableError,
 } from "../errors.ts";
 import { newId } from "../events/ids.ts";
@@ -40,8 +43,18 @@ export function answerError(thrown: unknown, c: Context, logger: Logger): Respon
   }
   if (error.status >= 500)
     logger.warn({ err: error, request_id: requestId, path: c.req.path }, "request refused");
-  if (error instanceof UnavailableError || error instanceof QueueFullError)
+  if (
+    error instanceof UnavailableError ||
+    error instanceof QueueFullError ||
+    error instanceof TooManyRequestsError
+  ) {
     c.header("Retry-After", String(error.retryAfter));
+  }
+  if (error instanceof UnauthorizedError) c.header("WWW-Authenticate", error.challenge);
+  if (error instanceof ForbiddenError && error.scopes.length > 0) {
+    const scopes = error.scopes.join(" ");
+    c.header("WWW-Authenticate", `Bearer realm="agentos", error="insufficient_scope", scope="${scopes}"`);
+  }
   if (error instanceof MethodNotAllowedError) c.header("Allow", error.allowed.join(", "));
   const detail = (error instanceof InvalidRequestError && error.details) || error.message;
   return c.json({ detail, request_id: requestId }, error.status as ContentfulStatusCode);
@@ -54,6 +67,12 @@ function ofCustomRoute(error: HTTPException, c: Context): Response {
   c.header("x-request-id", requestId);
   return c.json({ detail: error.message, request_id: requestId }, error.status);
 }
+
+/** Characters of a wrong text that are sent back. */
+const longestTold = 1000;
+
+/** Faults that are told at once: an answer must not grow with what is wrong. */
+const mostTold = 50;
 
 /**
  * A zod error as the wire's 422: one entry a fault, each with the place and the input.
@@ -74,7 +93,7 @@ export function fromZod(
         type: "extra_forbidden",
         loc: [part, ...path, key],
         msg: "Extra inputs are not permitted",
-        input: valueAt(input, [...path, key]),
+        input: brief(valueAt(input, [...path, key])),
       }));
     }
     const given = valueAt(input, path);
@@ -82,10 +101,16 @@ export function fromZod(
       const lacking = ofMissing === "null" ? null : valueAt(input, path.slice(0, -1));
       return [{ type: "missing", loc: [part, ...path], msg: "Field required", input: lacking }];
     }
-    return [{ type: issue.code, loc: [part, ...path], msg: issue.message, input: given }];
+    return [{ type: issue.code, loc: [part, ...path], msg: issue.message, input: brief(given) }];
   });
-  const where = details.map(({ loc, msg }) => `${loc.join(".")}: ${msg}`).join("; ");
-  return new InvalidRequestError(where, { details });
+  const told = details.slice(0, mostTold);
+  const where = told.map(({ loc, msg }) => `${loc.join(".")}: ${msg}`).join("; ");
+  return new InvalidRequestError(where, { details: told });
+}
+
+/** Long texts are told by how they begin. */
+function brief(value: unknown): unknown {
+  return typeof value === "string" && value.length > longestTold ? `${value.slice(0, longestTold)}…` : value;
 }
 
 function valueAt(input: unknown, path: readonly (string | number)[]): unknown {

@@ -1,5 +1,6 @@
 import { type OpenAPIHono, z } from "@hono/zod-openapi";
 import { jsonResponse } from "./describe.ts";
+import { describeAccess } from "./describe-access.ts";
 import type { Served } from "./served.ts";
 
 const json = z.record(z.string(), z.unknown());
@@ -35,17 +36,16 @@ export function openapiRoute(app: OpenAPIHono, served: Served): void {
   });
   app.get("/openapi.json", (c) => {
     const base = c.req.path.slice(0, -"/openapi.json".length);
-    return c.json(
-      app.getOpenAPI31Document({
-        openapi: "3.1.0",
-        info: {
-          title: served.name ?? "AgentOS",
-          version: served.version,
-          description: served.description ?? "Agents as a service: runs, streaming, sessions.",
-        },
-        // A host that mounts the app by its `fetch` does not tell it where: then it is where this document is.
-        servers: [{ url: base === "" ? "." : base }],
-      }),
-    );
+    const document = app.getOpenAPI31Document({
+      openapi: "3.1.0",
+      info: {
+        title: served.name ?? "AgentOS",
+        version: served.version,
+        description: served.description ?? "Agents as a service: runs, streaming, sessions.",
+      },
+      // A host that mounts the app by its `fetch` does not tell it where: then it is where this document is.
+      servers: [{ url: base === "" ? "." : base }],
+    });
+    return c.json(describeAccess(document, served));
   });
 }

@@ -95,7 +95,10 @@ export function isoTime(seconds: number): string {
  * everything else on the wire does: by the call's `id`, where models are told the provider's own name for it.
  */
 export function presentMessages(messages: readonly Message[], principal: Principal): JsonObject[] {
-  const shown = principal.unrestricted ? messages : messages.filter(({ role }) => role !== "system");
+  const shown =
+    principal.unrestricted && principal.seesPrompts !== false
+      ? messages
+      : messages.filter(({ role }) => role !== "system");
   const ids = new Map<string, string>();
   return shown.map(({ provider_items: _, ...message }) => {
     for (const { call_id, id } of message.tool_calls ?? []) ids.set(call_id, id);

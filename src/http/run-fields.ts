@@ -7,7 +7,7 @@ import { isJsonObject, type JsonObject } from "../events/json.ts";
 import type { Attachment } from "../models/model.ts";
 import { shapes } from "../options.ts";
 import { kindOf } from "../runs/media.ts";
-import { isTooDeep, type ParsedBody, type UploadedFile } from "./body.ts";
+import { excessOf, type ParsedBody, type UploadedFile } from "./body.ts";
 import { fromZod } from "./errors.ts";
 import { optionalIdentifier } from "./identifiers.ts";
 
@@ -138,7 +138,7 @@ function typedField(name: string, text: string): unknown {
     case "output_schema":
     case "tools":
       if (text === "") return null;
-      if (isTooDeep(text)) return text;
+      if (excessOf(text)) return text;
       try {
         return JSON.parse(text) as unknown;
       } catch {

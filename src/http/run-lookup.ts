@@ -5,7 +5,7 @@ import type { Store } from "../db/store.ts";
 import { NotFoundError } from "../errors.ts";
 import type { Run } from "../events/run.ts";
 import { identifier } from "./identifiers.ts";
-import { agentOf, type Served, storeOf } from "./served.ts";
+import { agentOf, type Served, storeOf, userOf } from "./served.ts";
 
 /** The path of one run. */
 export const runPath = z.object({
@@ -28,12 +28,13 @@ export async function runOf(
   { agent_id, run_id, session_id, user_id }: RunRef,
 ): Promise<{ agent: AgentDefinition; store: Store; run: Run }> {
   const agent = agentOf(served, agent_id);
-  const store = await storeOf(served, c);
+  const store = await storeOf(served, c, user_id);
+  const userId = userOf(c, user_id);
   const found = await store.runs.get({
     runId: run_id,
     agentId: agent.id,
     ...(session_id !== undefined && { sessionId: session_id }),
-    ...(user_id !== undefined && { userId: user_id }),
+    ...(userId !== undefined && { userId }),
   });
   if (!found) throw new NotFoundError("Run not found");
   return { agent, store, run: found.run };

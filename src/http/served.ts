@@ -2,10 +2,13 @@ import type { Context } from "hono";
 import type { Logger } from "pino";
 import type { AgentDefinition } from "../agent/definition.ts";
 import type { Database } from "../db/database.ts";
-import { openPrincipal, type Principal } from "../db/principal.ts";
+import type { Principal } from "../db/principal.ts";
 import type { Store } from "../db/store.ts";
 import { NotFoundError } from "../errors.ts";
 import type { DurableRunner } from "../runs/runner.ts";
+import type { Authenticator } from "./auth/authenticator.ts";
+import { accessOf } from "./auth/caller.ts";
+import type { Meter } from "./usage/meter.ts";
 
 /** What the HTTP layer serves, and how. Made once, by the AgentOS. */
 export interface Served {
@@ -19,6 +22,10 @@ export interface Served {
   readonly inMemory: boolean;
   readonly runner: DurableRunner;
   readonly logger: Logger;
+  /** Undefined where authorization is off. */
+  readonly auth: Authenticator | undefined;
+  /** Undefined where nothing is limited. */
+  readonly meter: Meter | undefined;
   /** Writes status in upper case, as clients of the original expect. */
   readonly agnoCompat: boolean;
   /** Bytes that a body may have. */
@@ -30,21 +37,50 @@ export interface Served {
   stopping(): boolean;
 }
 
-/** On whose behalf a request is. */
-export function principalOf(_c: Context): Principal {
-  return openPrincipal;
+/**
+ * On whose behalf a request is: its caller, or the user that it names, where it may act for others. In a route of your own
+ * it says who calls.
+ *
+ * @param named - the user that the request names
+ */
+export function principalOf(c: Context, named?: string): Principal {
+  const access = accessOf(c);
+  const { principal, mayImpersonate } = access.caller;
+  if (!mayImpersonate || named === undefined || named === principal.userId) return principal;
+  access.actedFor = named;
+  return principal.unrestricted ? principal : { ...principal, userId: named };
 }
 
-/** The user that a call is about: the one that it names, or for a caller who is confined always its own. */
-export function userOf(c: Context, given: string | undefined): string | undefined {
-  const { unrestricted, userId } = principalOf(c);
-  return unrestricted ? given : userId;
+/** The user whose data a call is about: the one that it names, or for a caller who is confined always its own. */
+export function userOf(c: Context, named: string | undefined): string | undefined {
+  const { unrestricted } = principalOf(c);
+  return unrestricted ? named : principalOf(c, named).userId;
 }
 
-/** A handle on the database for whoever sent the request. */
-export async function storeOf(served: Served, c: Context): Promise<Store> {
+/**
+ * The user whom something that is made belongs to: a session, a run, a memory. Where the caller has a user, and may not act
+ * for others, always that one.
+ */
+export function ownerOf(c: Context, named: string | undefined): string | undefined {
+  const { principal, mayImpersonate, kind } = accessOf(c).caller;
+  if (kind === "open" || kind === "security_key") return named;
+  return mayImpersonate ? (named ?? principal.userId) : principal.userId;
+}
+
+/**
+ * A handle on the database for whoever sent the request.
+ *
+ * @param named - the user that the request names
+ */
+export async function storeOf(served: Served, c: Context, named?: string): Promise<Store> {
   await served.db.open();
-  return served.db.storeFor(principalOf(c));
+  return served.db.storeFor(principalOf(c, named));
+}
+
+/** Whether the caller may see what an agent did: one scope for this agent is enough. */
+export function maySee(c: Context, agentId: string): boolean {
+  const { grants } = accessOf(c).caller;
+  return grants.has("agents:read", agentId) || grants.has("agents:run", agentId);
 }
 
 /** @throws {NotFoundError} when no such agent is served */

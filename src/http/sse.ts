@@ -1,5 +1,6 @@
 import { LogGoneError } from "../errors.ts";
 import type { LogEntry } from "../runs/run-log.ts";
+import type { StreamLife } from "./auth/open-streams.ts";
 
 /** Headers that keep proxies from holding the stream back, and caches from keeping it. */
 export const streamHeaders = {
@@ -46,11 +47,13 @@ export function controlFrame(event: string, data: object): string {
  * in its connection. Going away ends the reading, not the run.
  *
  * @param onLeave - called when the reader goes away before the end
+ * @param life - how long it may go on: it ends with its reader's token, who takes it up again with a new one
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html
  */
 export function eventStream(
   frames: AsyncGenerator<string, void, void>,
   onLeave?: () => void,
+  life?: StreamLife,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   let timer: NodeJS.Timeout | undefined;
@@ -71,6 +74,7 @@ export function eventStream(
   const stop = () => {
     clearInterval(timer);
     timer = undefined;
+    life?.done();
     // Not awaited: the log may have nothing for it for a long time.
     frames.return().catch(() => undefined);
   };
@@ -79,6 +83,11 @@ export function eventStream(
     {
       start(controller) {
         controller.enqueue(encoder.encode(`retry: ${retry}\n\n`));
+        life?.signal.addEventListener("abort", () => {
+          stop();
+          controller.enqueue(encoder.encode(": the token is no longer good; resume with a new one\n\n"));
+          controller.close();
+        });
       },
       async pull(controller) {
         // Not before somebody reads: a stream that is thrown away unread leaves nothing behind.

@@ -38,7 +38,7 @@ export const infoSchema = z
       oauth: z.null(),
       tool_run_endpoint: z.boolean(),
     }),
-    auth_mode: z.literal("none"),
+    auth_mode: z.enum(["none", "jwt", "security_key"]),
     user_isolation: z.boolean(),
   })
   .openapi("Info", {

@@ -8,6 +8,7 @@ import type { Store } from "../db/store.ts";
 import { AgentOSError, RunCancelledError, RunReleasedError, RunTimeoutError } from "../errors.ts";
 import { newId } from "../events/ids.ts";
 import type { JsonObject } from "../events/json.ts";
+import type { Run } from "../events/run.ts";
 import type { RunPaused, TerminalEventBody } from "../events/run-events.ts";
 import type { ToolExecution } from "../events/tool-execution.ts";
 import type { AfterRun } from "./after-run.ts";
@@ -24,12 +25,22 @@ export class Execution {
   readonly #logger: Logger;
   readonly #afterRun: AfterRun;
   readonly #giveBack: (run: LiveRun) => Promise<void>;
+  readonly #onEnded: ((run: Run) => void) | undefined;
 
-  /** @param giveBack - puts a run back into the queue that this process does not go on with */
-  constructor(logger: Logger, afterRun: AfterRun, giveBack: (run: LiveRun) => Promise<void>) {
+  /**
+   * @param giveBack - puts a run back into the queue that this process does not go on with
+   * @param onEnded - is told each run that has ended, once its end is stored
+   */
+  constructor(
+    logger: Logger,
+    afterRun: AfterRun,
+    giveBack: (run: LiveRun) => Promise<void>,
+    onEnded?: (run: Run) => void,
+  ) {
     this.#logger = logger;
     this.#afterRun = afterRun;
     this.#giveBack = giveBack;
+    this.#onEnded = onEnded;
   }
 
   /**
@@ -80,6 +91,7 @@ export class Execution {
         },
         end.event === "RunPaused" ? "run paused" : "run ended",
       );
+      if (end.event !== "RunPaused") this.#onEnded?.(run.toRun());
       if (end.event === "RunCompleted") {
         const ended = run.toRun();
         keepUp(this.#afterRun, { agent, run: ended, session, store });

@@ -38,6 +38,7 @@ export async function prepare(
     runId,
     sessionId,
     userId,
+    scopes: request.scopes ?? [],
     message,
     media,
     attachments: request.attachments ?? [],

@@ -14,7 +14,7 @@ import {
   UnavailableError,
 } from "../errors.ts";
 import { newId } from "../events/ids.ts";
-import type { RunLineage } from "../events/run.ts";
+import type { Run, RunLineage } from "../events/run.ts";
 import { AfterRun } from "./after-run.ts";
 import { continuationOf } from "./continue.ts";
 import { Execution } from "./execution.ts";
@@ -54,6 +54,8 @@ export interface RunnerOptions {
   agents?: ReadonlyMap<string, AgentDefinition>;
   logWriter?: Partial<LogWriterOptions>;
   lease?: Partial<LeaseOptions>;
+  /** Is told each run that has ended here, once its end is stored. */
+  onEnded?: (run: Run) => void;
   queue?: Partial<QueueOptions>;
   /** Milliseconds for which the log of a run is kept after its end. Default a day. */
   logRetention?: number;
@@ -104,8 +106,11 @@ export class DurableRunner implements Runner {
     this.#logger = options.logger;
     this.#agents = options.agents;
     this.#afterRun = new AfterRun(options.logger);
-    this.#execution = new Execution(options.logger, this.#afterRun, (run) =>
-      options.db.queue().release(run.runId, run.identity.attempt),
+    this.#execution = new Execution(
+      options.logger,
+      this.#afterRun,
+      (run) => options.db.queue().release(run.runId, run.identity.attempt),
+      options.onEnded,
     );
     this.#lease = new NodeLease(newId(), {
       leases: () => options.db.leases(),

@@ -12,6 +12,8 @@ interface StoredRequest {
   stream: boolean;
   session_state?: JsonObject;
   dependencies?: JsonObject;
+  /** What the caller could do when it asked. */
+  scopes?: readonly string[];
   /** The JSON schema that takes the place of the agent's. */
   output_schema?: JsonObject;
   /** How it is made of an earlier run. */
@@ -19,11 +21,19 @@ interface StoredRequest {
 }
 
 /** A request as it is stored with its run. */
-export function storedRequest({ stream, sessionState, dependencies, output, origin }: RunRequest): string {
+export function storedRequest({
+  stream,
+  sessionState,
+  dependencies,
+  scopes,
+  output,
+  origin,
+}: RunRequest): string {
   const stored: StoredRequest = {
     stream,
     ...(sessionState && { session_state: sessionState }),
     ...(dependencies && { dependencies }),
+    ...(scopes && { scopes }),
     ...(output && { output_schema: output.schema }),
     ...(origin && { origin }),
   };
@@ -32,7 +42,7 @@ export function storedRequest({ stream, sessionState, dependencies, output, orig
 
 /** The request that a stored run answers. */
 export async function requestOf(row: RunRow, agent: AgentDefinition, store: Store): Promise<RunRequest> {
-  const { stream, session_state, dependencies, output_schema, origin } = JSON.parse(
+  const { stream, session_state, dependencies, scopes, output_schema, origin } = JSON.parse(
     row.request ?? '{"stream":false}',
   ) as StoredRequest;
   const { input_content, files = [], images = [], audio = [] } = JSON.parse(row.input) as RunInput;
@@ -47,6 +57,7 @@ export async function requestOf(row: RunRow, agent: AgentDefinition, store: Stor
     ...(row.user_id !== null && { userId: row.user_id }),
     ...(session_state && { sessionState: session_state }),
     ...(dependencies && { dependencies }),
+    ...(scopes && { scopes }),
     ...(output_schema && { output: outputFromJsonSchema(output_schema) }),
     ...(origin && { origin }),
   };

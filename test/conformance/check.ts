@@ -50,40 +50,58 @@ async function answers(url: string): Promise<void> {
 
 const temporary = await mkdtemp(join(tmpdir(), "agentos-conformance-"));
 const postgres = engine === "postgres" ? await startPostgres() : undefined;
-const [mockPort, port] = [await freePort(), await freePort()];
+const mockPort = await freePort();
 const mock = `http://127.0.0.1:${mockPort}`;
-const url = `http://127.0.0.1:${port}`;
-
 start([join(folder, "mock-openai.mjs"), String(mockPort)]);
-start(["--conditions=agentos-source", fileURLToPath(new URL("serve.ts", import.meta.url))], {
-  PORT: String(port),
-  LOG_LEVEL: "warn",
-  OPENAI_BASE_URL: `${mock}/v1`,
-  OPENAI_API_KEY: "conformance",
-  AGENTOS_SQLITE_PATH: join(temporary, "agentos.db"),
-  DATABASE_URL: (await postgres?.createDatabase("conformance")) ?? "",
-});
 await answers(`${mock}/health`);
-await answers(`${url}/health`);
 
-const runner = spawn(
-  process.execPath,
-  [join(folder, "run.mjs"), "--base-url", url, "--mock-url", mock, "--group", later.groups.join(",")],
-  { stdio: ["ignore", "pipe", "inherit"] },
-);
-let output = "";
-for await (const chunk of runner.stdout) output += chunk;
+/** Starts a server of ours on an empty database, and runs the cases of these groups against it. */
+async function check(groups: readonly string[], settings: Record<string, string>, ...flags: string[]) {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  start(["--conditions=agentos-source", fileURLToPath(new URL("serve.ts", import.meta.url))], {
+    PORT: String(port),
+    LOG_LEVEL: "warn",
+    OPENAI_BASE_URL: `${mock}/v1`,
+    OPENAI_API_KEY: "conformance",
+    AGENTOS_SQLITE_PATH: join(temporary, `${port}.db`),
+    DATABASE_URL: (await postgres?.createDatabase(`conformance_${port}`)) ?? "",
+    ...settings,
+  });
+  await answers(`${url}/health`);
+  const args = ["--base-url", url, "--mock-url", mock, "--group", groups.join(","), ...flags];
+  const runner = spawn(process.execPath, [join(folder!, "run.mjs"), ...args], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let output = "";
+  for await (const chunk of runner.stdout) output += chunk;
+  return output;
+}
+
+const secret = "a secret of the conformance check, and of no other server";
+const outputs = [
+  await check(later.groups, {}),
+  await check(
+    ["auth"],
+    { AGENTOS_AUTHORIZATION: "true", JWT_ALGORITHM: "HS256", JWT_VERIFICATION_KEY: secret },
+    "--token-secret",
+    secret,
+  ),
+];
+const output = outputs.join("");
 const failed = [...output.matchAll(/^FAIL \[(\w+)\] (.*?): (?:step \d|no answer)/gm)].map(
   ([, group, name]) => `${group}: ${name}`,
 );
 const unexpected = failed.filter((name) => !later.cases.includes(name));
 const outlived = later.cases.filter((name) => !failed.includes(name));
 
-console.log(output.trim().split("\n").at(-1));
+for (const one of outputs) console.log(one.trim().split("\n").at(-1));
 if (unexpected.length > 0) console.log(output);
 for (const name of unexpected) console.log(`failed: ${name}`);
 for (const name of outlived) console.log(`passes now, take it out of later.json: ${name}`);
 
 await postgres?.stop();
 await rm(temporary, { recursive: true, force: true });
-process.exit(unexpected.length + outlived.length > 0 || !/\d+ passed/.test(output) ? 1 : 0);
+process.exit(
+  unexpected.length + outlived.length > 0 || !outputs.every((one) => /\d+ passed/.test(one)) ? 1 : 0,
+);

@@ -4,6 +4,7 @@ import * as z from "zod";
 import { engines } from "../support/engines.ts";
 import { framesOf } from "../support/read-events.ts";
 import { startServer, type TestServer } from "../support/server.ts";
+import { bearer, sign } from "../support/tokens.ts";
 
 /** That every operation of the OpenAPI document answers what the document says, fine or not. */
 
@@ -71,7 +72,27 @@ beforeAll(async () => {
   const memory = { memory: "Likes tea", user_id: "ada", topics: ["drinks"] };
   memoryId = (await (await send("POST", "/memories", memory)).json()).memory_id;
 });
-afterAll(() => server.close());
+/** Accounts are made where callers have names. */
+const secret = "a secret of this test alone, and of 32 bytes";
+let locked: TestServer;
+let admin: Record<string, string>;
+
+beforeAll(async () => {
+  const authorization = { verificationKeys: secret, algorithms: ["HS256" as const] };
+  locked = await startServer({ os: { authorization } });
+  admin = bearer(await sign(secret, { sub: "ada", scopes: ["agent_os:admin"] }));
+});
+afterAll(async () => {
+  await server.close();
+  await locked.close();
+});
+
+const sendLocked = (method: string, path: string, body?: object) =>
+  fetch(locked.url + path, {
+    method,
+    headers: { ...admin, ...(body && { "content-type": "application/json" }) },
+    ...(body && { body: JSON.stringify(body) }),
+  });
 
 type Call = () => Promise<Response>;
 
@@ -220,6 +241,19 @@ const calls: Record<string, [fine: Call, wrong: Call | undefined]> = {
     () => send("GET", "/users/ada/export"),
     () => send("GET", "/users/%00/export"),
   ],
+  "post /service-accounts": [
+    () => sendLocked("POST", "/service-accounts", { name: "nightly" }),
+    () => send("POST", "/service-accounts", { name: "nightly" }),
+  ],
+  "get /service-accounts": [
+    () => sendLocked("GET", "/service-accounts"),
+    () => sendLocked("GET", "/service-accounts?limit=0"),
+  ],
+  "delete /service-accounts/{account_id}": [
+    () => sendLocked("DELETE", "/service-accounts/none"),
+    () => sendLocked("DELETE", "/service-accounts/%00"),
+  ],
+  "get /audit-log": [() => sendLocked("GET", "/audit-log"), () => sendLocked("GET", "/audit-log?limit=0")],
   "delete /users/{user_id}": [() => send("DELETE", "/users/nobody"), () => send("DELETE", "/users/%00")],
 };
 

@@ -35,10 +35,29 @@ describe("a wrong setting ends the start with one clear line:", () => {
     ["DATABASE_URL", "postgresql://me:secret@localhost:1/ai", /cannot be opened: .*ECONNREFUSED/],
     ["AGENTOS_SQLITE_PATH", noDatabase, /SQLite.*cannot be opened.*not a database/],
     ["AGENTOS_SQLITE_PATH", `${noDatabase}/agentos.db`, /SQLite.*cannot be opened/],
+    ["AGENTOS_AUTHORIZATION", "perhaps", /AGENTOS_AUTHORIZATION.*"perhaps".*true or false/],
+    ["AGENTOS_AUTHORIZATION", "true", /needs a key.*JWT_VERIFICATION_KEY/],
+    ["AGENTOS_TRUSTED_PROXIES", "many", /AGENTOS_TRUSTED_PROXIES.*"many".*number of proxies/],
+    ["OS_SECURITY_KEY", "a secret with spaces", /OS_SECURITY_KEY.*no spaces/],
     // An address that is kept for documentation: no machine has it.
     ["HOST", "203.0.113.1", /Cannot listen on 203\.0\.113\.1.*HOST/],
   ])("%s=%s", async (name, value, line) => {
     expect(await refusal({ [name]: value })).toMatch(line);
+  });
+
+  test.each<[Record<string, string>, RegExp]>([
+    [
+      { JWT_VERIFICATION_KEY: "a key of 32 bytes, and then some more" },
+      /is a secret.*JWT_ALGORITHM is RS256/,
+    ],
+    [
+      { JWT_VERIFICATION_KEY: "a secret of 32 bytes", JWT_ALGORITHM: "none" },
+      /JWT_ALGORITHM is "none".*HS256/,
+    ],
+    [{ JWT_JWKS_FILE: "/nowhere/jwks.json" }, /\/nowhere\/jwks\.json.*cannot be read/],
+    [{ JWT_JWKS_URL: "file:///etc/passwd" }, /JWT_JWKS_URL.*https:\/\//],
+  ])("AGENTOS_AUTHORIZATION=true with %j", async (settings, line) => {
+    expect(await refusal({ AGENTOS_AUTHORIZATION: "true", ...settings })).toMatch(line);
   });
 
   test("OPENAI_BASE_URL=nonsense", async () => {

@@ -5,6 +5,7 @@ import {
   type AgentOSOptions,
   type Database,
   OpenAIResponses,
+  type ServeOptions,
 } from "agentos-ts";
 import { type MockModel, startMockModel } from "./mock-model.ts";
 
@@ -21,7 +22,12 @@ export interface TestServer {
 
 /** Starts a server with one agent, `copilot`, that keeps its history. */
 export async function startServer(
-  options: { db?: Database; agent?: Partial<AgentOptions>; os?: Partial<AgentOSOptions> } = {},
+  options: {
+    db?: Database;
+    agent?: Partial<AgentOptions>;
+    os?: Partial<AgentOSOptions>;
+    serve?: ServeOptions;
+  } = {},
 ): Promise<TestServer> {
   const model = await startMockModel();
   const agent = new Agent({
@@ -33,7 +39,7 @@ export async function startServer(
     ...options.agent,
   });
   const os = new AgentOS({ agents: [agent], drainTimeout: 5, ...options.os });
-  const { url } = await os.serve({ port: 0, banner: false, handleSignals: false });
+  const { url } = await os.serve({ port: 0, banner: false, handleSignals: false, ...options.serve });
   return {
     url,
     os,

@@ -138,7 +138,12 @@ export const wrongBodies: Record<string, [Record<string, string>, string, number
     [422],
     "more than",
   ],
-  "more urlencoded fields than are known": [urlencoded, `message=hi&${"x=1&".repeat(20_000)}`, [422], "x"],
+  "more urlencoded fields than are known": [
+    urlencoded,
+    `message=hi&${"x=1&".repeat(20_000)}`,
+    [422],
+    "fields",
+  ],
   "a file under another name": [
     multipart,
     `${part("message", "hi")}${file("upload", "a.txt", "text/plain", "a")}--X--\r\n`,

@@ -116,8 +116,8 @@ describe("models", () => {
 
 describe("options", () => {
   test("what this version does not know is no option", () => {
-    // @ts-expect-error: arrives later
-    void (() => new AgentOS({ agents: [], authorization: true }));
+    // @ts-expect-error: teams are none of ours
+    void (() => new AgentOS({ agents: [], teams: [] }));
     // @ts-expect-error: arrives later
     void (() => new Agent({ id: "a", model }).run("x", { background: true }));
   });

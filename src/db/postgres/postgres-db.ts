@@ -27,6 +27,7 @@ import { refusal } from "../queries/room.ts";
 import { Queue } from "../queue.ts";
 import type { Acceptance, LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
+import { createServerStore, type ServerStore } from "../server-store.ts";
 import type { Signals } from "../signals.ts";
 import { type Store, storeFactory } from "../store.ts";
 import { acceptBatch, acceptQuery } from "./accept-batch.ts";
@@ -80,6 +81,7 @@ export class PostgresDb implements Database {
   readonly #housekeeping: Housekeeping;
   readonly #signals: PostgresSignals;
   readonly #storeFor: (principal: Principal) => Store;
+  readonly #serverStore: ServerStore;
   readonly #appendText: string;
   #opening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -101,6 +103,7 @@ export class PostgresDb implements Database {
     this.#appendText = appendText(this.#schema);
     this.#engine = this.#makeEngine(db);
     this.#storeFor = storeFactory(this.#engine, db);
+    this.#serverStore = createServerStore(this.#engine);
     const control = new Kysely<Tables>({
       dialect: new PostgresDialect({ pool: telling(this.#controlPool) }),
     }).withSchema(this.#schema);
@@ -148,6 +151,10 @@ export class PostgresDb implements Database {
 
   storeFor(principal: Principal): Store {
     return this.#storeFor(principal);
+  }
+
+  serverStore(): ServerStore {
+    return this.#serverStore;
   }
 
   leases(): Leases {

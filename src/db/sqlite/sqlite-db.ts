@@ -12,6 +12,7 @@ import { logPageQuery } from "../queries/log-page.ts";
 import { Queue } from "../queue.ts";
 import type { LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
+import { createServerStore, type ServerStore } from "../server-store.ts";
 import { LocalSignals, type Signals } from "../signals.ts";
 import { type Store, storeFactory } from "../store.ts";
 import { inMemory, SqliteConnection } from "./connection.ts";
@@ -42,6 +43,7 @@ interface Open {
   index: TextIndex;
   writes: SqliteRunWrites;
   storeFor: (principal: Principal) => Store;
+  serverStore: ServerStore;
   leases: Leases;
   queue: Queue;
   housekeeping: Housekeeping;
@@ -116,6 +118,10 @@ export class SqliteDb implements Database {
 
   storeFor(principal: Principal): Store {
     return this.#opened.storeFor(principal);
+  }
+
+  serverStore(): ServerStore {
+    return this.#opened.serverStore;
   }
 
   leases(): Leases {
@@ -195,6 +201,7 @@ export class SqliteDb implements Database {
         index,
         writes,
         storeFor: storeFactory(engine, db),
+        serverStore: createServerStore(engine),
         leases,
         queue: new Queue(engine),
         housekeeping: new Housekeeping(engine),

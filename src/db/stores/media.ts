@@ -13,18 +13,18 @@ export class MediaStore {
   }
 
   /** A file of a run that the principal may see. */
-  async get(mediaId: string): Promise<StoredMedia | undefined> {
+  async get(mediaId: string): Promise<(StoredMedia & { agentId: string }) | undefined> {
     return (await this.many([mediaId])).get(mediaId);
   }
 
   /** Those of the files that the principal may see, by id. */
-  async many(ids: readonly string[]): Promise<Map<string, StoredMedia>> {
+  async many(ids: readonly string[]): Promise<Map<string, StoredMedia & { agentId: string }>> {
     if (ids.length === 0) return new Map();
     const rows = await this.#engine.db
       .selectFrom("run_media")
       .innerJoin("media", "media.sha256", "run_media.sha256")
       .innerJoin("runs", "runs.run_id", "run_media.run_id")
-      .select(["media_id", "run_media.sha256", "filename", "mime_type", "bytes"])
+      .select(["media_id", "run_media.sha256", "filename", "mime_type", "bytes", "runs.agent_id"])
       .where("media_id", "in", ids)
       .where((eb) => this.#scope.runs(eb))
       .execute();
@@ -33,6 +33,8 @@ export class MediaStore {
         row.media_id,
         {
           mediaId: row.media_id,
+          /** Whose run it is a file of. */
+          agentId: row.agent_id,
           sha256: row.sha256,
           filename: row.filename,
           mimeType: row.mime_type,

@@ -2,6 +2,7 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { AgentDefinition } from "../../agent/definition.ts";
 import { memoryToolDefinition } from "../../agent/memory/tool.ts";
 import type { JsonObject } from "../../events/json.ts";
+import { accessOf } from "../auth/caller.ts";
 import { jsonResponse } from "../describe.ts";
 import { identifier } from "../identifiers.ts";
 import { agentSchema } from "../schemas.ts";
@@ -30,7 +31,12 @@ const getAgent = createRoute({
 export function agentRoutes(app: OpenAPIHono, served: Served): void {
   app.openapi(
     listAgents,
-    (c): Response => c.json([...served.agents.values()].map((a) => presentAgent(a, served))),
+    (c): Response =>
+      c.json(
+        [...served.agents.values()]
+          .filter(({ id }) => accessOf(c).caller.grants.has("agents:read", id))
+          .map((agent) => presentAgent(agent, served)),
+      ),
   );
   app.openapi(
     getAgent,

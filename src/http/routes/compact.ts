@@ -2,7 +2,7 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { compactSession } from "../../runs/compact.ts";
 import { jsonResponse } from "../describe.ts";
 import { identifier, optionalIdentifier } from "../identifiers.ts";
-import { agentOf, type Served, storeOf } from "../served.ts";
+import { agentOf, type Served, storeOf, userOf } from "../served.ts";
 
 const compaction = z
   .object({
@@ -53,8 +53,9 @@ export function compactRoute(app: OpenAPIHono, served: Served): void {
     const { agent_id, session_id } = c.req.valid("param");
     const { user_id } = c.req.valid("query");
     const agent = agentOf(served, agent_id);
-    const store = await storeOf(served, c);
-    const session = { sessionId: session_id, ...(user_id !== undefined && { userId: user_id }) };
+    const store = await storeOf(served, c, user_id);
+    const userId = userOf(c, user_id);
+    const session = { sessionId: session_id, ...(userId !== undefined && { userId }) };
     return c.json(await compactSession(agent, store, session));
   });
 }

@@ -1,10 +1,13 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { busyPolicies } from "../../agent/runner.ts";
+import type { Principal } from "../../db/principal.ts";
 import type { Store } from "../../db/store.ts";
 import { InvalidRequestError, NotFoundError, RunCancelledError } from "../../errors.ts";
 import type { LiveRun } from "../../runs/live-run.ts";
 import { wireOf } from "../../runs/run-log.ts";
+import { callerFields } from "../auth/caller-fields.ts";
+import type { StreamLife } from "../auth/open-streams.ts";
 import { readBody } from "../body.ts";
 import { errorResponses } from "../describe.ts";
 import { idempotencyKey } from "../idempotency.ts";
@@ -12,8 +15,9 @@ import { identifier } from "../identifiers.ts";
 import { presentRun, wireStatus } from "../present.ts";
 import { parseRunFields } from "../run-fields.ts";
 import { acceptedRunSchema, runEventSchema, runSchema } from "../schemas.ts";
-import { agentOf, principalOf, type Served, storeOf } from "../served.ts";
+import { agentOf, principalOf, type Served } from "../served.ts";
 import { eventFrames, eventStream, streamHeaders } from "../sse.ts";
+import { submitWithin } from "../usage/submit-run.ts";
 
 const agentPath = z.object({ agent_id: identifier.openapi({ example: "copilot" }) });
 
@@ -117,6 +121,13 @@ const createRun = createRoute({
   },
 });
 
+/** To whom a run is answered, and how. */
+interface Answer {
+  principal: Principal;
+  stream: boolean;
+  life: StreamLife | undefined;
+}
+
 /** Creating a run: in foreground or in background, streamed or not. */
 export function createRunRoute(app: OpenAPIHono, served: Served): void {
   // Its body is read by hand: the limit depends on its type, and a file must not be read twice.
@@ -134,35 +145,34 @@ export function createRunRoute(app: OpenAPIHono, served: Served): void {
       );
     }
     const key = idempotencyKey(c, agent.id, body);
-    const principal = principalOf(c);
-    const submitted = await served.runner.submit(
-      {
-        agent,
-        message,
-        stream,
-        attachments,
-        ...(output && { output }),
-        ...(onBusy && { onBusy }),
-        ...(given.sessionId !== undefined && { sessionId: given.sessionId }),
-        ...(given.userId !== undefined && { userId: given.userId }),
-        ...(given.sessionState && { sessionState: given.sessionState }),
-        ...(given.metadata && { metadata: given.metadata }),
-        ...(given.dependencies && { dependencies: given.dependencies }),
-      },
-      principal,
-      { background, ...(key && { key }) },
+    const principal = principalOf(c, given.userId);
+    const request = {
+      agent,
+      message,
+      stream,
+      attachments,
+      ...(output && { output }),
+      ...(onBusy && { onBusy }),
+      ...callerFields(c, given),
+      ...(given.metadata && { metadata: given.metadata }),
+    };
+    const { submitted, life } = await submitWithin(served, c, request, () =>
+      served.runner.submit(request, principal, { background, ...(key && { key }) }),
     );
     switch (submitted.kind) {
       case "live":
-        return answerLive(c, submitted.run, { stream, cancelOnDisconnect });
+        return answerLive(c, submitted.run, { principal, stream, cancelOnDisconnect, life });
       case "queued": {
         const { runId: run_id, sessionId: session_id } = submitted;
-        if (stream)
-          return streamStored(c, await storeOf(served, c), { run_id, session_id, agent_id: agent.id });
+        const store = served.db.storeFor(principal);
+        if (stream) return streamStored(c, store, { run_id, session_id, agent_id: agent.id }, life);
         return c.json({ run_id, session_id, status: wireStatus("pending", served) }, 202);
       }
       case "repeated": {
-        if (submitted.isSame) return answerAgain(c, submitted.runId, { stream, background });
+        if (submitted.isSame) {
+          return answerAgain(c, submitted.runId, { principal, stream, background, life });
+        }
+        life?.done();
         throw InvalidRequestError.field(
           ["header", "idempotency-key"],
           "It was sent before with another request. Give each request a key of its own",
@@ -176,38 +186,42 @@ export function createRunRoute(app: OpenAPIHono, served: Served): void {
   async function answerLive(
     c: Context,
     run: LiveRun,
-    { stream, cancelOnDisconnect }: { stream: boolean; cancelOnDisconnect: boolean },
+    how: Answer & { cancelOnDisconnect: boolean },
   ): Promise<Response> {
+    const { principal, stream, cancelOnDisconnect, life } = how;
     const leave = cancelOnDisconnect
       ? () => run.abort(new RunCancelledError("The caller went away."))
       : undefined;
     if (!stream) {
       if (leave) c.req.raw.signal.addEventListener("abort", leave, { once: true });
-      return c.json(presentRun(await run.ended(), served, principalOf(c)));
+      return c.json(presentRun(await run.ended(), served, principal));
     }
     const frames = eventFrames(run.follow(-1), run.log.toWire);
-    return c.body(eventStream(frames, leave), 200, streamHeaders);
+    return c.body(eventStream(frames, leave, life), 200, streamHeaders);
   }
 
   /** The answer to a request that was sent before: the run that it made then. */
   async function answerAgain(
     c: Context,
     runId: string,
-    { stream, background }: { stream: boolean; background: boolean },
+    { principal, stream, background, life }: Answer & { background: boolean },
   ): Promise<Response> {
-    const store = await storeOf(served, c);
+    const store = served.db.storeFor(principal);
     const known = await store.runs.get({ runId });
-    if (!known) throw new NotFoundError("The run that this Idempotency-Key made was deleted. Use a new key.");
+    if (!known) {
+      life?.done();
+      throw new NotFoundError("The run that this Idempotency-Key made was deleted. Use a new key.");
+    }
     const { run_id, session_id, agent_id, status } = known.run;
-    if (stream) return streamStored(c, store, { run_id, session_id, agent_id });
+    if (stream) return streamStored(c, store, { run_id, session_id, agent_id }, life);
     if (background) return c.json({ run_id, session_id, status: wireStatus(status, served) }, 202);
     const live = served.runner.live(runId);
-    if (live) return c.json(presentRun(await live.ended(), served, principalOf(c)));
+    if (live) return c.json(presentRun(await live.ended(), served, principal));
     // It is done elsewhere, or waits: its log ends when it does.
     for await (const _ of served.runner.follow(store, runId, known.run.last_event_index, c.req.raw.signal));
     const ended = await store.runs.get({ runId });
     if (!ended) throw new NotFoundError("Run not found");
-    return c.json(presentRun(ended.run, served, principalOf(c)));
+    return c.json(presentRun(ended.run, served, principal));
   }
 
   /** Streams a run from its first event, wherever it is done. */
@@ -215,6 +229,7 @@ export function createRunRoute(app: OpenAPIHono, served: Served): void {
     c: Context,
     store: Store,
     run: { run_id: string; session_id: string; agent_id: string },
+    life: StreamLife | undefined,
   ): Response {
     const agentName = served.agents.get(run.agent_id)?.name;
     const toWire = wireOf({
@@ -226,7 +241,7 @@ export function createRunRoute(app: OpenAPIHono, served: Served): void {
     const leave = new AbortController();
     const frames = eventFrames(served.runner.follow(store, run.run_id, -1, leave.signal), toWire);
     return c.body(
-      eventStream(frames, () => leave.abort()),
+      eventStream(frames, () => leave.abort(), life),
       200,
       streamHeaders,
     );

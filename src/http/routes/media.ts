@@ -2,7 +2,7 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { NotFoundError } from "../../errors.ts";
 import { errorResponses } from "../describe.ts";
 import { identifier } from "../identifiers.ts";
-import { type Served, storeOf } from "../served.ts";
+import { maySee, type Served, storeOf } from "../served.ts";
 
 const getMedia = createRoute({
   method: "get",
@@ -31,13 +31,12 @@ const getMedia = createRoute({
 export function mediaRoutes(app: OpenAPIHono, served: Served): void {
   app.openapi(getMedia, async (c): Promise<Response> => {
     const file = await (await storeOf(served, c)).media.get(c.req.valid("param").media_id);
-    if (!file) throw new NotFoundError("Media not found");
+    if (!file || !maySee(c, file.agentId)) throw new NotFoundError("Media not found");
     return c.body(Buffer.from(file.bytes), 200, {
       "content-type": file.mimeType,
       // What a user sent must never run as a page of this origin.
       "content-disposition": `attachment; filename*=UTF-8''${encodeURIComponent(file.filename)}`,
       "content-security-policy": "sandbox",
-      "x-content-type-options": "nosniff",
       "cache-control": "private, max-age=31536000, immutable",
     });
   });

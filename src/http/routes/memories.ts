@@ -17,7 +17,7 @@ import {
   topicsOf,
 } from "../memory-fields.ts";
 import { pagedSchema, pageMeta, pageQuery } from "../paging.ts";
-import { type Served, storeOf, userOf } from "../served.ts";
+import { ownerOf, type Served, storeOf, userOf } from "../served.ts";
 
 const tags = ["Memories"];
 const memoryPath = z.object({ memory_id: identifier });
@@ -128,9 +128,9 @@ export function memoryRoutes(app: OpenAPIHono, served: Served): void {
   app.openapi(withJsonBody(app, createMemory, newMemoryBody), async (c): Promise<Response> => {
     refuseOtherDatabase(served, c.req.valid("query").db_id);
     const { memory, user_id, topics } = await jsonBody(c, served, newMemoryBody);
-    const userId = userOf(c, user_id);
+    const userId = ownerOf(c, user_id);
     if (userId === undefined) throw new InvalidRequestError("User ID is required");
-    const store = await storeOf(served, c);
+    const store = await storeOf(served, c, user_id);
     return c.json(presentMemory(await store.memories.create({ userId, memory, topics: topics ?? [] })));
   });
 
@@ -146,7 +146,7 @@ export function memoryRoutes(app: OpenAPIHono, served: Served): void {
     }
     const since = performance.now();
     const userId = userOf(c, user_id);
-    const store = await storeOf(served, c);
+    const store = await storeOf(served, c, user_id);
     const { memories, total } =
       team_id === undefined
         ? await store.memories.list(
@@ -178,7 +178,7 @@ export function memoryRoutes(app: OpenAPIHono, served: Served): void {
     const { memory_id } = c.req.valid("param");
     const { user_id, db_id } = c.req.valid("query");
     refuseOtherDatabase(served, db_id);
-    const memory = await (await storeOf(served, c)).memories.get(memory_id, userOf(c, user_id));
+    const memory = await (await storeOf(served, c, user_id)).memories.get(memory_id, userOf(c, user_id));
     if (!memory) throw notFound(memory_id);
     return c.json(presentMemory(memory));
   });
@@ -187,7 +187,7 @@ export function memoryRoutes(app: OpenAPIHono, served: Served): void {
     const { memory_id } = c.req.valid("param");
     refuseOtherDatabase(served, c.req.valid("query").db_id);
     const { memory, topics, user_id } = await jsonBody(c, served, memoryPatchBody);
-    const store = await storeOf(served, c);
+    const store = await storeOf(served, c, user_id);
     const change = { memory, ...(topics && { topics }) };
     const changed = await store.memories.patch(memory_id, change, userOf(c, user_id));
     if (!changed) throw notFound(memory_id);
@@ -197,7 +197,7 @@ export function memoryRoutes(app: OpenAPIHono, served: Served): void {
   app.openapi(deleteMemory, async (c): Promise<Response> => {
     const { user_id, db_id } = c.req.valid("query");
     refuseOtherDatabase(served, db_id);
-    const store = await storeOf(served, c);
+    const store = await storeOf(served, c, user_id);
     await store.memories.delete([c.req.valid("param").memory_id], userOf(c, user_id));
     return c.body(null, 204);
   });
@@ -205,14 +205,14 @@ export function memoryRoutes(app: OpenAPIHono, served: Served): void {
   app.openapi(withJsonBody(app, deleteMemories, memoryDeleteBody), async (c): Promise<Response> => {
     refuseOtherDatabase(served, c.req.valid("query").db_id);
     const { memory_ids, user_id } = await jsonBody(c, served, memoryDeleteBody);
-    await (await storeOf(served, c)).memories.delete(memory_ids, userOf(c, user_id));
+    await (await storeOf(served, c, user_id)).memories.delete(memory_ids, userOf(c, user_id));
     return c.body(null, 204);
   });
 
   app.openapi(listTopics, async (c): Promise<Response> => {
     const { user_id, db_id } = c.req.valid("query");
     refuseOtherDatabase(served, db_id);
-    return c.json(await (await storeOf(served, c)).memories.topics(userOf(c, user_id)));
+    return c.json(await (await storeOf(served, c, user_id)).memories.topics(userOf(c, user_id)));
   });
 
   app.openapi(listStats, async (c): Promise<Response> => {
@@ -220,7 +220,7 @@ export function memoryRoutes(app: OpenAPIHono, served: Served): void {
     refuseOtherDatabase(served, db_id);
     const since = performance.now();
     const userId = userOf(c, user_id);
-    const store = await storeOf(served, c);
+    const store = await storeOf(served, c, user_id);
     const found = await store.memories.stats(userId === undefined ? {} : { userId }, { page, limit });
     return c.json({
       data: found.stats.map((one) => ({

@@ -54,7 +54,7 @@ export function optimizeRoute(app: OpenAPIHono, served: Served): void {
     const { user_id, model: wanted, apply } = await jsonBody(c, served, optimizeBody);
     const model = modelOf(served, wanted ?? undefined);
     const userId = userOf(c, user_id) ?? user_id;
-    const { memories: store } = await storeOf(served, c);
+    const { memories: store } = await storeOf(served, c, user_id);
     const before = (
       await store.list({ userId }, { page: 1, limit: mostMerged, sortBy: "created_at", order: "asc" })
     ).memories;

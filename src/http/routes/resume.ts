@@ -12,8 +12,9 @@ import { looseFields } from "../loose-fields.ts";
 import { wireStatus } from "../present.ts";
 import { runOf, runPath } from "../run-lookup.ts";
 import { resumedEventSchema } from "../schemas.ts";
-import type { Served } from "../served.ts";
+import { ownerOf, type Served } from "../served.ts";
 import { controlFrame, eventFrames, eventStream, streamHeaders } from "../sse.ts";
+import { streamLife } from "../usage/submit-run.ts";
 
 const cursor = z
   .union([
@@ -100,7 +101,8 @@ async function resume(served: Served, c: Context): Promise<Response> {
   // Nobody would read a stream, nor cancel it.
   if (c.req.method === "HEAD") return c.body(null, 200, streamHeaders);
   const leave = new AbortController();
-  const stream = eventStream(frames(), () => leave.abort());
+  const life = await streamLife(served, c, ownerOf(c, user_id));
+  const stream = eventStream(frames(), () => leave.abort(), life);
   return c.body(stream, 200, streamHeaders);
 
   async function* frames(): AsyncGenerator<string, void, void> {

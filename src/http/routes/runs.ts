@@ -5,7 +5,7 @@ import { presentListedRun, presentRun } from "../present.ts";
 import { runListQuery, runPage } from "../run-lists.ts";
 import { runOf, runPath } from "../run-lookup.ts";
 import { listedRunSchema, runSchema } from "../schemas.ts";
-import { agentOf, principalOf, type Served, storeOf } from "../served.ts";
+import { agentOf, principalOf, type Served, storeOf, userOf } from "../served.ts";
 
 const agentPath = z.object({ agent_id: identifier.openapi({ example: "copilot" }) });
 
@@ -47,13 +47,14 @@ export function runRoutes(app: OpenAPIHono, served: Served): void {
   app.openapi(listRuns, async (c): Promise<Response> => {
     const agent = agentOf(served, c.req.valid("param").agent_id);
     const { session_id, user_id, ...fields } = c.req.valid("query");
-    const store = await storeOf(served, c);
+    const store = await storeOf(served, c, user_id);
+    const userId = userOf(c, user_id);
     const page = await runPage(c, fields, served.agnoCompat, (filter) =>
       store.runs.ofSession({
         ...filter,
         sessionId: session_id,
         agentId: agent.id,
-        ...(user_id !== undefined && { userId: user_id }),
+        ...(userId !== undefined && { userId }),
       }),
     );
     return c.json(page.map(({ run }) => presentListedRun(run, served, principalOf(c))));

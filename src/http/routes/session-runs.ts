@@ -10,7 +10,7 @@ import { identifier, optionalIdentifier } from "../identifiers.ts";
 import { isoTime, presentListedRun, wireStatus } from "../present.ts";
 import { runListQuery, runPage, runTimeQuery } from "../run-lists.ts";
 import { listedRunSchema } from "../schemas.ts";
-import { agentOf, principalOf, type Served, storeOf } from "../served.ts";
+import { agentOf, principalOf, type Served, storeOf, userOf } from "../served.ts";
 import { refuseOtherType, sessionPath, sessionQuery } from "../session-fields.ts";
 import { runPreviewSchema } from "../session-schemas.ts";
 
@@ -119,11 +119,12 @@ export function sessionRunRoutes(app: OpenAPIHono, served: Served): void {
     const { agent_id, session_id } = c.req.valid("param");
     const { user_id, up_to_run_id } = c.req.valid("query");
     const agent = agentOf(served, agent_id);
-    const store = await storeOf(served, c);
+    const store = await storeOf(served, c, user_id);
+    const userId = userOf(c, user_id);
     const forked = await store.sessions.fork({
       sessionId: session_id,
       agentId: agent.id,
-      ...(user_id !== undefined && { userId: user_id }),
+      ...(userId !== undefined && { userId }),
       ...(up_to_run_id !== undefined && { upToRunId: up_to_run_id }),
     });
     return c.json({ session_id: forked, forked_from_session_id: session_id });
@@ -132,8 +133,9 @@ export function sessionRunRoutes(app: OpenAPIHono, served: Served): void {
   async function ownSession(c: Context, sessionId: string, query: z.output<typeof sessionQuery>) {
     refuseOtherDatabase(served, query.db_id);
     refuseOtherType(query.type, sessionId);
-    const store = await storeOf(served, c);
-    const ref = { sessionId, ...(query.user_id !== undefined && { userId: query.user_id }) };
+    const store = await storeOf(served, c, query.user_id);
+    const userId = userOf(c, query.user_id);
+    const ref = { sessionId, ...(userId !== undefined && { userId }) };
     if (!(await store.sessions.has(ref))) throw new NotFoundError(`Session with ID ${sessionId} not found`);
     return { store };
   }

@@ -9,7 +9,7 @@ import { optionalIdentifier } from "../identifiers.ts";
 import { jsonBody, withJsonBody } from "../json-body.ts";
 import { pagedSchema, pageMeta, pageQuery } from "../paging.ts";
 import { presentListedSession, presentSession } from "../present-sessions.ts";
-import { agentOf, principalOf, type Served, storeOf } from "../served.ts";
+import { agentOf, ownerOf, principalOf, type Served, storeOf, userOf } from "../served.ts";
 import {
   cursorText,
   newSessionBody,
@@ -135,13 +135,14 @@ export function sessionRoutes(app: OpenAPIHono, served: Served): void {
     if (type === "workflow" || body.workflow_id !== undefined) throw new NotFoundError("Workflow not found");
     const { session_id, session_name, session_state, metadata, user_id, agent_id } = body;
     if (agent_id !== undefined) agentOf(served, agent_id);
-    const store = await storeOf(served, c);
+    const store = await storeOf(served, c, user_id);
+    const userId = ownerOf(c, user_id);
     const session = await store.sessions.create({
       ...(session_id !== undefined && { sessionId: session_id }),
       ...(session_name !== undefined && { name: session_name }),
       ...(session_state && { state: session_state }),
       ...(metadata && { metadata }),
-      ...(user_id !== undefined && { userId: user_id }),
+      ...(userId !== undefined && { userId }),
       ...(agent_id !== undefined && { agentId: agent_id }),
     });
     return c.json(presentSession(session, { tokens: undefined, said: [] }, served, principalOf(c)), 201);
@@ -159,8 +160,9 @@ export function sessionRoutes(app: OpenAPIHono, served: Served): void {
     const cursor =
       query.cursor === undefined || query.cursor === "" ? undefined : readCursor(query.cursor, sort);
     const page = cursor?.page ?? query.page;
+    const userId = userOf(c, user_id);
     const filter: SessionFilter = {
-      ...(user_id !== undefined && { userId: user_id }),
+      ...(userId !== undefined && { userId }),
       ...(agentId !== undefined && { agentId }),
       ...(session_name !== undefined && session_name !== "" && { name: session_name }),
     };
@@ -168,7 +170,7 @@ export function sessionRoutes(app: OpenAPIHono, served: Served): void {
     const none =
       (query.type !== undefined && query.type !== "agent") ||
       (query.component_id !== undefined && query.component_id !== agentId);
-    const store = await storeOf(served, c);
+    const store = await storeOf(served, c, user_id);
     const part = { limit, offset: (page - 1) * limit, ...(cursor && { after: cursor.after }) };
     const { sessions, total, isCapped, more } = none
       ? { sessions: [], total: 0, isCapped: false, more: false }
@@ -216,8 +218,8 @@ export function sessionRoutes(app: OpenAPIHono, served: Served): void {
   app.openapi(deleteSession, async (c): Promise<Response> => {
     const { user_id, db_id } = c.req.valid("query");
     refuseOtherDatabase(served, db_id);
-    const store = await storeOf(served, c);
-    await store.sessions.delete([c.req.valid("param").session_id], user_id);
+    const store = await storeOf(served, c, user_id);
+    await store.sessions.delete([c.req.valid("param").session_id], userOf(c, user_id));
     return c.body(null, 204);
   });
 
@@ -228,10 +230,10 @@ export function sessionRoutes(app: OpenAPIHono, served: Served): void {
     if (session_ids.length !== session_types.length) {
       throw new InvalidRequestError("Session IDs and session types must have the same length");
     }
-    const store = await storeOf(served, c);
+    const store = await storeOf(served, c, user_id);
     await store.sessions.delete(
       session_ids.filter((_, i) => session_types[i] === "agent"),
-      user_id,
+      userOf(c, user_id),
     );
     return c.body(null, 204);
   });
@@ -239,8 +241,9 @@ export function sessionRoutes(app: OpenAPIHono, served: Served): void {
   async function meant(c: Context, sessionId: string, query: z.output<typeof sessionQuery>) {
     refuseOtherDatabase(served, query.db_id);
     refuseOtherType(query.type, sessionId);
-    const ref = { sessionId, ...(query.user_id !== undefined && { userId: query.user_id }) };
-    return { ref, store: await storeOf(served, c) };
+    const userId = userOf(c, query.user_id);
+    const ref = { sessionId, ...(userId !== undefined && { userId }) };
+    return { ref, store: await storeOf(served, c, query.user_id) };
   }
 
   async function answer(c: Context, store: Store, session: StoredSession | undefined, sessionId: string) {

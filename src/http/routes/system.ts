@@ -1,7 +1,7 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { UnavailableError } from "../../errors.ts";
 import { jsonResponse } from "../describe.ts";
-import type { Served } from "../served.ts";
+import { maySee, type Served } from "../served.ts";
 import { configSchema, homeSchema, infoSchema } from "../system-schemas.ts";
 
 const home = createRoute({
@@ -99,12 +99,12 @@ export function systemRoutes(app: OpenAPIHono, served: Served): void {
         team_count: 0,
         workflow_count: 0,
         mcp: { enabled: false, path: null, oauth: null, tool_run_endpoint: false },
-        auth_mode: "none",
-        user_isolation: false,
+        auth_mode: served.auth?.mode ?? "none",
+        user_isolation: served.auth?.userIsolation ?? false,
       }),
   );
 
-  app.openapi(config, (c): Response => c.json(presentConfig(served)));
+  app.openapi(config, (c): Response => c.json(presentConfig(served, (id) => maySee(c, id))));
 }
 
 async function refuseUnlessReady(served: Served): Promise<void> {
@@ -113,7 +113,9 @@ async function refuseUnlessReady(served: Served): Promise<void> {
   await served.db.ping();
 }
 
-function presentConfig({ id, agents, db }: Served) {
+/** Agents are told as far as the caller may see them. */
+function presentConfig({ id, agents: all, db }: Served, isSeen: (agentId: string) => boolean) {
+  const agents = new Map([...all].filter(([agentId]) => isSeen(agentId)));
   const models = new Map(
     [...agents.values()].map(({ model }) => [
       `${model.provider}/${model.id}`,

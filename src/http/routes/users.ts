@@ -73,9 +73,9 @@ const pageSize = 50;
 export function userRoutes(app: OpenAPIHono, served: Served): void {
   app.openapi(exportUser, async (c): Promise<Response> => {
     const { user_id } = c.req.valid("param");
-    const store = await storeOf(served, c);
+    const store = await storeOf(served, c, user_id);
     if (!store.users.reaches(user_id)) throw new NotFoundError("User not found");
-    const exported = linesOf(store, user_id, served, principalOf(c));
+    const exported = linesOf(store, user_id, served, principalOf(c, user_id));
     // Read before the answer begins: a database that is away is a 503 then, not half an answer.
     const first = await exported.next();
     return c.body(streamOf(first, exported), 200, {
@@ -85,8 +85,9 @@ export function userRoutes(app: OpenAPIHono, served: Served): void {
   });
 
   app.openapi(eraseUserRoute, async (c): Promise<Response> => {
-    const store = await storeOf(served, c);
-    return c.json(await eraseUser(served.runner, store, c.req.valid("param").user_id));
+    const { user_id } = c.req.valid("param");
+    const store = await storeOf(served, c, user_id);
+    return c.json(await eraseUser(served.runner, store, user_id));
   });
 }
 

@@ -1,0 +1,32 @@
+import type { Context } from "hono";
+import type { JsonObject } from "../../events/json.ts";
+import { ownerOf } from "../served.ts";
+import { accessOf } from "./caller.ts";
+
+/** What a run's body says of whom it is for, and with what. */
+interface GivenFields {
+  userId?: string | undefined;
+  sessionId?: string | undefined;
+  sessionState?: JsonObject | undefined;
+  dependencies?: JsonObject | undefined;
+}
+
+/** The fields of a run that a token has a say in: what it holds wins over what the body says. */
+export function callerFields(c: Context, given: GivenFields) {
+  const { caller } = accessOf(c);
+  const userId = ownerOf(c, given.userId);
+  const sessionId = caller.principal.sessionId ?? given.sessionId;
+  const sessionState = merged(given.sessionState, caller.sessionState);
+  const dependencies = merged(given.dependencies, caller.dependencies);
+  return {
+    scopes: caller.principal.scopes,
+    ...(userId !== undefined && { userId }),
+    ...(sessionId !== undefined && { sessionId }),
+    ...(sessionState && { sessionState }),
+    ...(dependencies && { dependencies }),
+  };
+}
+
+function merged(given: JsonObject | undefined, ofToken: JsonObject | undefined): JsonObject | undefined {
+  return given && ofToken ? { ...given, ...ofToken } : (ofToken ?? given);
+}
