@@ -1,3 +1,4 @@
+import { isWaiting, type Requirement } from "./events/requirements.ts";
 import type { Run } from "./events/run.ts";
 
 /** One fault in what a caller sent: where it is and what is wrong with it. The shape is that of the wire's 422. */
@@ -308,5 +309,27 @@ export class RunNotCompletedError extends RunFailedError {
     super(run.status === "cancelled" ? `The run ${run.run_id} was cancelled.` : String(run.content));
     this.code = run.status === "cancelled" ? "run_cancelled" : (run.error_type ?? "run_failed");
     this.run = run;
+  }
+}
+
+/**
+ * What `agent.run()` throws for a run that waits for people: it is stored, and `agent.continue()` goes on with it, also
+ * days later or in another process.
+ */
+export class RunPausedError extends AgentOSError {
+  readonly code = "run_paused";
+  readonly status = 409;
+  /** The run as it is stored. */
+  readonly run: Run;
+
+  constructor(run: Run) {
+    const calls = run.tools.filter(isWaiting).map(({ tool_name }) => tool_name);
+    super(`The run ${run.run_id} waits for people: ${calls.join(", ")}. Continue it with their decisions.`);
+    this.run = run;
+  }
+
+  /** What it waits for. */
+  get requirements(): Requirement[] {
+    return this.run.requirements.filter(({ tool_execution }) => isWaiting(tool_execution));
   }
 }

@@ -1,4 +1,6 @@
 export type { RunOptions } from "./agent/agent.ts";
+export type { ContinueOptions } from "./agent/continue-options.ts";
+export type { Decision } from "./agent/decisions.ts";
 export type { AgentOptions, Instructions, InstructionsContext } from "./agent/definition.ts";
 export type { RunResult, RunResultMetrics, RunResultToolCall } from "./agent/result.ts";
 export { type Tool, type ToolContext, type ToolOptions, tool } from "./agent/tool.ts";

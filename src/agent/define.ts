@@ -38,6 +38,7 @@ const known = [
     "retryDelay",
     "toolCallLimit",
     "timeLimit",
+    "modelTimeLimit",
   ] satisfies (keyof AgentOptions)[]),
 ];
 
@@ -82,6 +83,7 @@ export function defineAgent<TOutput, TState extends JsonObject, TDependencies ex
     retryDelay: within(id, "retryDelay", options.retryDelay ?? 0.5, 0, 60, false),
     toolCallLimit: within(id, "toolCallLimit", options.toolCallLimit ?? 50, 0, 10_000),
     timeLimit: within(id, "timeLimit", options.timeLimit ?? 3600, 0.001, 86_400, false),
+    modelTimeLimit: within(id, "modelTimeLimit", options.modelTimeLimit ?? 600, 0.001, 86_400, false),
     metadata: options.metadata ?? {},
   };
 }

@@ -83,8 +83,10 @@ export interface AgentOptions<
   retryDelay?: number;
   /** Tool calls a run may make in all. Then the model must answer without. Default 50. */
   toolCallLimit?: number;
-  /** Seconds a run may take. Default 3600. */
+  /** Seconds a run may take; the time that it waits for people does not count. Default 3600. */
   timeLimit?: number;
+  /** Seconds one call of the model may take, with its whole answer. Default 600. */
+  modelTimeLimit?: number;
   /** Kept with every run; a run's own metadata is laid over it. */
   metadata?: JsonObject;
 }
@@ -111,5 +113,6 @@ export interface AgentDefinition {
   readonly retryDelay: number;
   readonly toolCallLimit: number;
   readonly timeLimit: number;
+  readonly modelTimeLimit: number;
   readonly metadata: JsonObject;
 }

@@ -106,8 +106,8 @@ function openTurn(messages: readonly Message[]): CalledTurn | undefined {
 
 /** What the model is asked where messages are there already: the history stands behind the system prompt. */
 function goingOn({ said, history }: LoopContext): ModelMessage[] {
-  const start = said.findIndex(({ role }) => role !== "system");
-  return [...said.slice(0, start), ...history, ...said.slice(start)];
+  const isSystem = ({ role }: ModelMessage) => role === "system";
+  return [...said.filter(isSystem), ...history, ...said.filter((message) => !isSystem(message))];
 }
 
 /**

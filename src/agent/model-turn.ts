@@ -5,6 +5,7 @@ import type { FinishReason, Message, MessageToolCall } from "../events/messages.
 import { noTokens, type TokenUsage } from "../events/metrics.ts";
 import type { RunEventBody } from "../events/run-events.ts";
 import type { ModelEvent, ModelMessage, ModelRequest, ToolDefinition } from "../models/model.ts";
+import type { AgentDefinition } from "./definition.ts";
 import type { TurnEnd } from "./finish.ts";
 import type { LoopContext } from "./loop-context.ts";
 import { newMessage } from "./prompt.ts";
@@ -155,7 +156,7 @@ async function* withRetries(
   for (let attempt = 0; ; attempt++) {
     let heard = false;
     try {
-      for await (const event of agent.model.generate(request)) {
+      for await (const event of withinLimit(agent, request)) {
         heard = true;
         yield event;
       }
@@ -168,5 +169,43 @@ async function* withRetries(
       const seconds = Math.min(error.retryAfter ?? 0, longestRetryAfter);
       await wait(Math.max(backoff, seconds) * 1000, undefined, { signal });
     }
+  }
+}
+
+/**
+ * One call of the model, which ends as a failure that may pass where it takes longer than it may. A model that does not
+ * listen to the signal is left behind.
+ */
+async function* withinLimit(
+  { model, modelTimeLimit }: AgentDefinition,
+  request: ModelRequest,
+): AsyncGenerator<ModelEvent | readonly ModelEvent[]> {
+  const limit = new AbortController();
+  const signal = AbortSignal.any([request.signal, limit.signal]);
+  const events = model.generate({ ...request, signal })[Symbol.asyncIterator]();
+  let giveUp: (reason: unknown) => void = () => undefined;
+  const timer = setTimeout(() => {
+    const late = new ModelError(`The model took longer than its limit of ${modelTimeLimit} s.`, {
+      retryable: true,
+    });
+    limit.abort(late);
+    giveUp(late);
+  }, modelTimeLimit * 1000);
+  try {
+    while (true) {
+      const { done, value } = await new Promise<Awaited<ReturnType<typeof events.next>>>(
+        (resolve, reject) => {
+          giveUp = reject;
+          if (limit.signal.aborted) reject(limit.signal.reason);
+          else events.next().then(resolve, reject);
+        },
+      );
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    clearTimeout(timer);
+    // Not awaited: a model that never answers would hold the run back.
+    events.return?.().catch(() => undefined);
   }
 }

@@ -2,6 +2,7 @@ import type { JsonObject } from "../events/json.ts";
 import type { Run } from "../events/run.ts";
 import type { RunEvent } from "../events/run-events.ts";
 import type { Attachment } from "../models/model.ts";
+import type { Decision } from "./decisions.ts";
 import type { AgentDefinition } from "./definition.ts";
 import type { OutputSchema } from "./output.ts";
 
@@ -34,7 +35,50 @@ export interface RunRequest {
   stream: boolean;
   /** Default `parallel`; in background `enqueue`. */
   onBusy?: BusyPolicy;
+  /** The run that it is made of: it begins with some of its messages. */
+  origin?: RunOrigin;
   /** Ends the run, not only the waiting for it. */
+  signal?: AbortSignal;
+}
+
+/** How a run is made of an earlier one. */
+export interface RunOrigin {
+  runId: string;
+  /** How many of its messages are taken along. */
+  messages: number;
+  /** What the user says after them, if anything. */
+  says?: string;
+  /** Whether it answers the same question again. */
+  regenerates: boolean;
+  /** Whether it takes the place of the first once it has completed. */
+  replaces: boolean;
+}
+
+/** How a run is to go on that is paused or has ended. What it does hangs on how the run stands. */
+export interface ContinueRequest {
+  agent: AgentDefinition;
+  runId: string;
+  sessionId?: string;
+  userId?: string;
+  /** About the calls that a paused run waits for. */
+  decisions?: readonly Decision[];
+  /** Where the decisions stand in the request, for the error that names one. */
+  decisionsAt: readonly (string | number)[];
+  /** What the user says next. */
+  input?: string;
+  /** Up to where an ended run is taken along: its end, its last user message, or so many messages. */
+  continueFrom: "end" | "last_user" | number;
+  fork: boolean;
+  regenerate: boolean;
+  /** Whether a regenerated answer takes the place of the first. Default true. */
+  replaceOriginal?: boolean;
+  additionalInstructions?: string;
+  /** Take the place of what is stored. */
+  dependencies?: JsonObject;
+  output?: OutputSchema;
+  /** What a new run gets of its caller. A paused one goes on with what it began with. */
+  ofCaller?: Pick<RunRequest, "scopes" | "dependencies" | "sessionState">;
+  stream: boolean;
   signal?: AbortSignal;
 }
 
@@ -42,9 +86,9 @@ export interface RunRequest {
 export interface StartedRun {
   readonly runId: string;
   readonly sessionId: string;
-  /** Every event from the first, then what comes, up to the end. */
+  /** Every event from the first, or from where it was continued, then what comes, up to the end or a pause. */
   events(): AsyncIterable<RunEvent>;
-  /** The stored run, once it ended. Rejects only where it could not be stored. */
+  /** The stored run, once it ended or waits for people. Rejects only where it could not be stored. */
   ended(): Promise<Run>;
 }
 
@@ -55,4 +99,13 @@ export interface StartedRun {
 export interface Runner {
   /** @throws {NotFoundError} when the session is another user's. Nothing was written then. */
   start(request: RunRequest): Promise<StartedRun>;
+
+  /**
+   * Goes on with a paused run, or makes a run of one that has ended.
+   *
+   * @throws {NotFoundError} when there is no such run
+   * @throws {InvalidRequestError} when the decisions do not fit what the run waits for
+   * @throws {ConflictError} when the run was continued or cancelled already, or its tools are gone
+   */
+  continue(request: ContinueRequest): Promise<StartedRun>;
 }

@@ -34,6 +34,9 @@ export interface Engine {
   /** A page of each of several logs, each from right after an index on. */
   logPages(wanted: readonly LogCursor[]): Promise<LogRow[]>;
 
+  /** The place of a run that is put at the end of the order, as one that is accepted now would be. */
+  readonly nextOrder: RawBuilder<number>;
+
   /** The database's clock, as Unix milliseconds. */
   readonly now: RawBuilder<number>;
 

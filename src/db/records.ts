@@ -1,6 +1,6 @@
 import type { JsonObject, JsonValue } from "../events/json.ts";
 import type { Message } from "../events/messages.ts";
-import type { FoldedRun, Run, RunInput, RunStatus } from "../events/run.ts";
+import type { FoldedRun, Run, RunInput, RunLineage, RunStatus } from "../events/run.ts";
 
 /** A file of a run with its bytes. */
 export interface StoredMedia {
@@ -27,6 +27,7 @@ export interface NewRun {
   waits: boolean;
   /** JSON of what another process needs beside the input to begin it. */
   request: string | null;
+  lineage?: RunLineage;
   input: RunInput;
   metadata: JsonObject;
   model: string;
@@ -115,6 +116,8 @@ export interface LogWrite {
   /** The run's row as of a checkpoint or its end. Without one the write only appends events. */
   row?: RunSnapshot;
   stateChange?: StateChange;
+  /** The run whose place this one takes with its end. */
+  replaces?: string;
   /** What the run's session is found by from now on. */
   text?: RunText;
 }

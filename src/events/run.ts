@@ -45,14 +45,8 @@ export interface FoldedRun {
   error_type?: string;
 }
 
-/** A run as it is stored and answered. Times are Unix times in seconds. */
-export interface Run extends FoldedRun {
-  run_id: string;
-  session_id: string;
-  agent_id: string;
-  agent_name?: string;
-  user_id?: string;
-  parent_run_id?: string;
+/** Which run a run was made of, and which one took its place. */
+export interface RunLineage {
   /** The run that this one was made of, by a continue of an ended run. */
   forked_from_run_id?: string;
   /** How many messages of that run were taken along. */
@@ -61,6 +55,16 @@ export interface Run extends FoldedRun {
   regenerated_from?: string;
   /** The run that took the place of this one. */
   superseded_by?: string;
+}
+
+/** A run as it is stored and answered. Times are Unix times in seconds. */
+export interface Run extends FoldedRun, RunLineage {
+  run_id: string;
+  session_id: string;
+  agent_id: string;
+  agent_name?: string;
+  user_id?: string;
+  parent_run_id?: string;
   input: RunInput;
   metadata?: JsonObject;
   messages: Message[];

@@ -12,7 +12,9 @@ import { openapiRoute } from "./openapi.ts";
 import { agentRoutes } from "./routes/agents.ts";
 import { auditLogRoute } from "./routes/audit-log.ts";
 import { cancelRoute } from "./routes/cancel.ts";
+import { checkpointRoutes } from "./routes/checkpoints.ts";
 import { compactRoute } from "./routes/compact.ts";
+import { continueRoute } from "./routes/continue.ts";
 import { createRunRoute } from "./routes/create-run.ts";
 import { mediaRoutes } from "./routes/media.ts";
 import { memoryRoutes } from "./routes/memories.ts";
@@ -49,6 +51,8 @@ export function createApp(served: Served): OpenAPIHono {
   runRoutes(app, served);
   resumeRoutes(app, served);
   cancelRoute(app, served);
+  continueRoute(app, served);
+  checkpointRoutes(app, served);
   mediaRoutes(app, served);
   sessionRoutes(app, served);
   sessionRunRoutes(app, served);

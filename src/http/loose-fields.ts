@@ -25,13 +25,17 @@ export async function looseFields<TSchema extends z.ZodType>(
 }
 
 async function bodyFields(c: Context, limits: BodyLimits): Promise<JsonObject | undefined> {
-  const length = c.req.header("content-length");
-  const chunked = c.req.header("transfer-encoding") !== undefined;
-  if ((length === undefined || length === "0") && !chunked) return undefined;
+  if (!hasBody(c)) return undefined;
   const body = await readBody(c, limits);
   if (body.kind === "form") return Object.fromEntries(body.fields);
   if (!isJsonObject(body.value)) {
     throw InvalidRequestError.field(["body"], "Input should be a JSON object", { input: body.value });
   }
   return body.value;
+}
+
+/** Whether a request brings a body at all. */
+export function hasBody(c: Context): boolean {
+  const length = c.req.header("content-length");
+  return (length !== undefined && length !== "0") || c.req.header("transfer-encoding") !== undefined;
 }

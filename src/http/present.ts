@@ -90,13 +90,21 @@ export function isoTime(seconds: number): string {
   return new Date(seconds * 1000).toISOString().replace(".000Z", "Z");
 }
 
-/** System prompts are the server's business, and what only the provider understands is nobody's. */
+/**
+ * System prompts are the server's business, and what only the provider understands is nobody's. An output names its call as
+ * everything else on the wire does: by the call's `id`, where models are told the provider's own name for it.
+ */
 export function presentMessages(messages: readonly Message[], principal: Principal): JsonObject[] {
   const shown =
     principal.unrestricted && principal.seesPrompts !== false
       ? messages
       : messages.filter(({ role }) => role !== "system");
-  return shown.map(({ provider_items: _, ...message }) => message);
+  const ids = new Map<string, string>();
+  return shown.map(({ provider_items: _, ...message }) => {
+    for (const { call_id, id } of message.tool_calls ?? []) ids.set(call_id, id);
+    const id = message.tool_call_id === undefined ? undefined : ids.get(message.tool_call_id);
+    return id === undefined ? message : { ...message, tool_call_id: id };
+  });
 }
 
 function isEmpty(value: JsonObject | undefined): boolean {

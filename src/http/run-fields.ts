@@ -128,17 +128,21 @@ function typedField(name: string, text: string): unknown {
     case "stream":
     case "background":
     case "cancel_on_disconnect":
+    case "fork":
+    case "regenerate":
+    case "replace_original":
       return text === "" ? null : (booleans[text.toLowerCase()] ?? text);
     case "session_state":
     case "metadata":
     case "dependencies":
     case "output_schema":
+    case "tools":
       if (text === "") return null;
       if (excessOf(text)) return text;
       try {
         return JSON.parse(text) as unknown;
       } catch {
-        // A text is no object, so the schema refuses it, with what was sent.
+        // A text is no object and no list, so the schema refuses it, with what was sent.
         return text;
       }
     case "on_busy":

@@ -78,7 +78,8 @@ const messageSchema = z
   })
   .openapi("Message");
 
-const toolSchema = z
+/** A tool call of a run. */
+export const toolSchema = z
   .object({
     tool_call_id: z.string(),
     tool_name: z.string(),

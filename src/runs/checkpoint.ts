@@ -27,8 +27,12 @@ export interface KeptContext {
   history_after: number;
   stream: boolean;
   dependencies?: JsonObject;
+  /** What its caller could do. */
+  scopes?: readonly string[];
   /** JSON schema of the answer, where it is the run's own and not the agent's. */
   output_schema?: JsonObject;
+  /** The run whose place this one takes once it has completed. */
+  replaces?: string;
 }
 
 /** What a checkpoint keeps of how a run was started. */
@@ -36,16 +40,29 @@ export function keptOf(
   request: RunRequest,
   session: SessionStart,
   state: JsonObject,
-  before: RunCheckpoint | undefined,
+  historyBefore: number | undefined,
+  replacesBefore: string | undefined,
 ): KeptContext {
-  const historyBefore = before?.history_before;
+  const replaces = request.origin?.replaces ? request.origin.runId : replacesBefore;
   return {
     state,
     session_before: session.state,
     ...(historyBefore !== undefined && { history_before: historyBefore }),
     history_after: session.compactedUntil ?? 0,
     stream: request.stream,
-    ...(request.dependencies && { dependencies: request.dependencies }),
+    ...dependenciesOf(request),
+    ...(request.scopes && { scopes: request.scopes }),
     ...(request.output && { output_schema: request.output.schema }),
+    ...(replaces !== undefined && { replaces }),
   };
+}
+
+/** What a caller hands in may be anything: what JSON cannot hold is given again, or missed. */
+function dependenciesOf({ dependencies }: RunRequest): Pick<KeptContext, "dependencies"> {
+  if (!dependencies) return {};
+  try {
+    return { dependencies: JSON.parse(JSON.stringify(dependencies)) as JsonObject };
+  } catch {
+    return {};
+  }
 }

@@ -13,7 +13,9 @@ import type { RunPaused, TerminalEventBody } from "../events/run-events.ts";
 import type { ToolExecution } from "../events/tool-execution.ts";
 import type { AfterRun } from "./after-run.ts";
 import { keptOf, type RunCheckpoint } from "./checkpoint.ts";
+import { takenAlong } from "./continue.ts";
 import type { LiveRun } from "./live-run.ts";
+import type { RunEnd } from "./log-writer.ts";
 import { prepare, stateOf } from "./prepare.ts";
 import { rememberRun } from "./remember.ts";
 import { keepUp } from "./session-upkeep.ts";
@@ -54,12 +56,15 @@ export class Execution {
     checkpoint?: RunCheckpoint,
   ): Promise<void> {
     const { agent } = request;
+    run.begins();
     const release = limits(run, request);
     const state = checkpoint?.session_state ?? stateOf(request, session);
-    run.kept = keptOf(request, session, state, checkpoint);
     let end: TerminalEventBody | RunPaused;
     try {
-      const result = await this.#drive(run, await prepare(run, request, session, state, store, checkpoint));
+      const historyBefore = checkpoint ? checkpoint.history_before : await takeAlong(run, request, store);
+      run.kept = keptOf(request, session, state, historyBefore, checkpoint?.replaces);
+      const context = await prepare(run, request, session, state, store, checkpoint, historyBefore);
+      const result = await this.#drive(run, context);
       end =
         "waiting" in result
           ? pausedFor(result.waiting, run, state)
@@ -75,7 +80,7 @@ export class Execution {
     release();
     try {
       if (end.event === "RunPaused") await run.pause(end);
-      else await run.end(end, stateChange(session.state, end.session_state));
+      else await run.end(end, changeOf(run, end, session));
       this.#logger.info(
         {
           run_id: run.runId,
@@ -130,7 +135,8 @@ export class Execution {
   /** A point from which another process could go on, and where one that stops lets it. */
   async #checkpoint(run: LiveRun): Promise<void> {
     run.checkpoint();
-    if (!run.isReleased) return;
+    // Where calls are still under way, nobody could tell what came of them.
+    if (!run.isReleased || run.begun.size > 0) return;
     await run.flush();
     throw new RunReleasedError();
   }
@@ -182,6 +188,25 @@ export class Execution {
       failure,
     );
   }
+}
+
+/** What the end of a run changes beside it. */
+function changeOf(run: LiveRun, end: TerminalEventBody, session: SessionStart): Omit<RunEnd, "text"> {
+  const change = stateChange(session.state, end.session_state);
+  const replaces = end.event === "RunCompleted" ? run.kept?.replaces : undefined;
+  return { ...(change && { stateChange: change }), ...(replaces !== undefined && { replaces }) };
+}
+
+/**
+ * Gives a run that is made of another one the messages that it begins with.
+ *
+ * @returns the `order` before which its history is; undefined where that is its own
+ */
+async function takeAlong(run: LiveRun, { origin }: RunRequest, store: Store): Promise<number | undefined> {
+  if (!origin || origin.messages === 0) return undefined;
+  const { messages, order } = await takenAlong(origin, store);
+  run.messages.push(...messages);
+  return order;
 }
 
 /** Lets the run's time limit and its caller's signal end it. Returns what lets go of both. */

@@ -1,5 +1,5 @@
 import type { StartedRun } from "../agent/runner.ts";
-import type { RunSnapshot, RunText, StateChange, StoredRun } from "../db/records.ts";
+import type { RunSnapshot, RunText, StoredRun } from "../db/records.ts";
 import { ownerWord, searchableText } from "../db/search.ts";
 import type { Store } from "../db/store.ts";
 import { RunLostError } from "../errors.ts";
@@ -7,11 +7,11 @@ import { applyEvent, emptyFold } from "../events/fold.ts";
 import { newId } from "../events/ids.ts";
 import type { JsonObject } from "../events/json.ts";
 import type { Message } from "../events/messages.ts";
-import type { FoldedRun, Run, RunInput } from "../events/run.ts";
+import type { FoldedRun, Run, RunInput, RunLineage } from "../events/run.ts";
 import type { RunEvent, RunEventBody, RunPaused, TerminalEventBody } from "../events/run-events.ts";
 import type { KeptContext, RunCheckpoint } from "./checkpoint.ts";
 import { follow } from "./follow.ts";
-import type { LogWriter, RunWriter } from "./log-writer.ts";
+import type { LogWriter, RunEnd, RunWriter } from "./log-writer.ts";
 import { type LogEntry, RunLog } from "./run-log.ts";
 
 /** What a run is from its first moment on. */
@@ -28,6 +28,7 @@ export interface RunIdentity {
   metadata: JsonObject;
   /** Unix time in milliseconds. */
   createdAt: number;
+  lineage?: RunLineage;
 }
 
 /** What a run is that goes on, not begins. */
@@ -57,10 +58,12 @@ export class LiveRun implements StartedRun {
   readonly begun: Set<string>;
   /** What a checkpoint keeps beside the fold and the messages; without, the run cannot be taken up again. */
   kept: KeptContext | undefined;
+  /** Index of the last event before those that whoever started or continued it is shown; -1 for all. */
+  readonly shownAfter: number;
   #storedMessages: number;
   #isReleased = false;
   readonly #abort = new AbortController();
-  readonly #clockStart = performance.now();
+  #clockStart = performance.now();
   readonly #activeBefore: number;
   readonly #ended = Promise.withResolvers<Run>();
   /** Milliseconds after its start. */
@@ -77,6 +80,8 @@ export class LiveRun implements StartedRun {
     this.#activeBefore = resumed?.activeBefore ?? 0;
     this.#firstTokenAfter = resumed?.firstTokenAfter;
     const firstIndex = resumed?.nextIndex ?? 0;
+    // Its `RunContinued` is stored already.
+    this.shownAfter = Math.max(-1, firstIndex - 2);
     const { runId, sessionId, agentId, agentName, attempt, background } = identity;
     this.log = new RunLog(
       {
@@ -116,6 +121,11 @@ export class LiveRun implements StartedRun {
     return this.#activeBefore + performance.now() - this.#clockStart;
   }
 
+  /** Its time runs from now on: it may have waited for its turn. */
+  begins(): void {
+    this.#clockStart = performance.now();
+  }
+
   /** Aborted when the run must end before its time; the reason is why. */
   get signal(): AbortSignal {
     return this.#abort.signal;
@@ -136,7 +146,8 @@ export class LiveRun implements StartedRun {
     if (
       event.event === "RunContent" ||
       event.event === "ReasoningContentDelta" ||
-      event.event === "ToolCallStarted"
+      // It may have had nothing but calls.
+      event.event === "ModelRequestCompleted"
     ) {
       this.#firstTokenAfter ??= this.activeFor;
     }
@@ -180,14 +191,14 @@ export class LiveRun implements StartedRun {
    *
    * @throws when it could not be stored; then the run is still without an end
    */
-  async end(event: TerminalEventBody, stateChange?: StateChange): Promise<void> {
+  async end(event: TerminalEventBody, change: Omit<RunEnd, "text"> = {}): Promise<void> {
     const entry = this.log.entryOf(event);
     // What is asked of the run meanwhile is answered as it was: nothing has ended that is not stored.
     const ended = { ...this.#fold };
     applyEvent(ended, event, entry.index);
     this.#writer.add(entry);
     await this.#writer.checkpoint({ fold: ended, ended: true, at: Date.now() }, this.#newMessages(), {
-      ...(stateChange && { stateChange }),
+      ...change,
       text: this.#text(ended),
     });
     Object.assign(this.#fold, ended);
@@ -249,7 +260,8 @@ export class LiveRun implements StartedRun {
 
   /** The run as it stands. */
   toRun(): Run {
-    const { runId, sessionId, agentId, agentName, userId, input, metadata, createdAt } = this.identity;
+    const { runId, sessionId, agentId, agentName, userId, input, metadata, createdAt, lineage } =
+      this.identity;
     const seconds = Math.floor(createdAt / 1000);
     return {
       ...this.#fold,
@@ -260,6 +272,7 @@ export class LiveRun implements StartedRun {
       ...(userId === undefined ? {} : { user_id: userId }),
       input,
       metadata,
+      ...lineage,
       messages: this.messages,
       created_at: seconds,
       updated_at: Math.max(seconds, Math.floor(Date.now() / 1000)),
@@ -276,7 +289,8 @@ export class LiveRun implements StartedRun {
   }
 
   async *events(): AsyncGenerator<RunEvent, void, void> {
-    for await (const entries of this.follow(-1)) for (const entry of entries) yield this.log.toEvent(entry);
+    for await (const entries of this.follow(this.shownAfter))
+      for (const entry of entries) yield this.log.toEvent(entry);
   }
 
   /** What the session is found by: what was asked, and what was answered. */

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Database } from "../db/database.ts";
-import type { LogWrite, RunSnapshot, RunText, StateChange } from "../db/records.ts";
+import type { LogWrite, RunSnapshot } from "../db/records.ts";
 import { DatabaseUnavailableError, RunLostError } from "../errors.ts";
 import type { Message } from "../events/messages.ts";
 import type { LogEntry } from "./run-log.ts";
@@ -140,6 +140,9 @@ export class LogWriter {
 /** Which run a writer writes, and the places of its next event and message: a run may be taken up again. */
 type WrittenRun = Pick<LogWrite, "runId" | "sessionId" | "attempt" | "firstIndex" | "firstPosition">;
 
+/** What the end of a run changes beside it. */
+export type RunEnd = Pick<LogWrite, "stateChange" | "replaces" | "text">;
+
 interface Waiter {
   resolve: () => void;
   reject: (error: Error) => void;
@@ -163,7 +166,7 @@ export class RunWriter {
   #messages: Message[] = [];
   #firstPosition: number;
   #row: RunSnapshot | undefined;
-  #end: { stateChange?: StateChange; text?: RunText } = {};
+  #end: RunEnd = {};
   #waiters: Waiter[] = [];
   #onItsWay: { waiters: Waiter[]; lastIndex: number } | undefined;
   #again: "no" | "later" | "urgent" = "no";
@@ -197,11 +200,7 @@ export class RunWriter {
    *
    * @throws {RunLostError} when the run is no longer this process's
    */
-  checkpoint(
-    row: RunSnapshot,
-    messages: readonly Message[],
-    end: { stateChange?: StateChange; text?: RunText } = {},
-  ): Promise<void> {
+  checkpoint(row: RunSnapshot, messages: readonly Message[], end: RunEnd = {}): Promise<void> {
     this.#row = row;
     this.#messages.push(...messages);
     this.#end = end;

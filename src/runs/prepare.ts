@@ -27,7 +27,8 @@ export async function prepare(
   session: SessionStart,
   state: JsonObject,
   store: Store,
-  checkpoint?: RunCheckpoint,
+  checkpoint: RunCheckpoint | undefined,
+  historyBefore: number | undefined,
 ): Promise<LoopContext> {
   const { agent } = request;
   const { runId, sessionId, userId, input, metadata } = run.identity;
@@ -41,7 +42,7 @@ export async function prepare(
     message,
     media,
     attachments: request.attachments ?? [],
-    history: await historyOf(request, sessionId, session, store, checkpoint?.history_before),
+    history: await historyOf(request, sessionId, session, store, historyBefore),
     summary: agent.enableSessionSummaries ? parseSummary(session.summary) : undefined,
     memories: userMemories(agent, run.toRun(), store),
     sessionState: state,

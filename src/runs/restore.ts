@@ -1,7 +1,7 @@
 import type { AgentDefinition } from "../agent/definition.ts";
 import { outputFromJsonSchema } from "../agent/output.ts";
 import type { RunRequest } from "../agent/runner.ts";
-import { foldOf } from "../db/queries/rows.ts";
+import { foldOf, lineageOf } from "../db/queries/rows.ts";
 import type { SessionStart } from "../db/records.ts";
 import type { Store } from "../db/store.ts";
 import type { RunProgress } from "../db/stores/run-progress.ts";
@@ -40,8 +40,8 @@ export interface RestoredRun {
 export function restore(progress: RunProgress, context: RestoreContext): RestoredRun {
   const { row, messages, lastIndex } = progress;
   const { agent, attempt, store, writer } = context;
-  const checkpoint = row.checkpoint === null ? undefined : (JSON.parse(row.checkpoint) as RunCheckpoint);
-  const started = checkpoint ? resumedStart(progress, checkpoint, agent) : context.start;
+  const checkpoint = checkpointOf(row);
+  const started = checkpoint ? startOf(progress, checkpoint, agent) : context.start;
   if (!started) throw new Error(`The run ${row.run_id} has no checkpoint to go on from.`);
   const run = new LiveRun(
     {
@@ -55,6 +55,7 @@ export function restore(progress: RunProgress, context: RestoreContext): Restore
       input: JSON.parse(row.input) as RunInput,
       metadata: JSON.parse(row.metadata) as JsonObject,
       createdAt: row.created_at,
+      lineage: lineageOf(row),
     },
     store,
     writer,
@@ -73,7 +74,17 @@ export function restore(progress: RunProgress, context: RestoreContext): Restore
   return { run, ...started, checkpoint };
 }
 
-function resumedStart(
+/** The checkpoint of a run, where it has come to one. */
+export function checkpointOf({ checkpoint }: RunProgress["row"]): RunCheckpoint | undefined {
+  return checkpoint === null ? undefined : (JSON.parse(checkpoint) as RunCheckpoint);
+}
+
+/**
+ * What a run was started with, as its checkpoint tells it.
+ *
+ * @throws when it cannot be gone on with here
+ */
+export function startOf(
   { row, sessionNamed }: RunProgress,
   checkpoint: RunCheckpoint,
   agent: AgentDefinition,
@@ -86,6 +97,7 @@ function resumedStart(
       stream: checkpoint.stream,
       sessionId: row.session_id,
       ...(row.user_id !== null && { userId: row.user_id }),
+      ...(checkpoint.scopes && { scopes: checkpoint.scopes }),
       ...(checkpoint.dependencies && { dependencies: checkpoint.dependencies }),
       ...(checkpoint.output_schema && { output: outputFromJsonSchema(checkpoint.output_schema) }),
     },

@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import type { AgentDefinition } from "../agent/definition.ts";
-import type { Runner, RunRequest } from "../agent/runner.ts";
+import type { ContinueRequest, Runner, RunOrigin, RunRequest } from "../agent/runner.ts";
 import type { Database } from "../db/database.ts";
 import { openPrincipal, type Principal } from "../db/principal.ts";
 import type { ClaimedRun } from "../db/queue.ts";
@@ -14,8 +14,9 @@ import {
   UnavailableError,
 } from "../errors.ts";
 import { newId } from "../events/ids.ts";
-import type { Run } from "../events/run.ts";
+import type { Run, RunLineage } from "../events/run.ts";
 import { AfterRun } from "./after-run.ts";
+import { continuationOf } from "./continue.ts";
 import { Execution } from "./execution.ts";
 import { HousekeepingRounds } from "./housekeeping.ts";
 import { LiveRun } from "./live-run.ts";
@@ -25,10 +26,14 @@ import { mediaOf } from "./media.ts";
 import { defaultLeaseOptions, type LeaseOptions, NodeLease } from "./node-lease.ts";
 import { QueueWorker } from "./queue-worker.ts";
 import { Reconciler } from "./reconcile.ts";
+import { type RestoredRun, restore } from "./restore.ts";
 import type { LogEntry } from "./run-log.ts";
 import { storedRequest } from "./stored-request.ts";
 import { takeUp } from "./take-up.ts";
 import { Turns } from "./turns.ts";
+
+/** What became of a continue, and the index of the last event before those that it makes. */
+export type Continued = Submitted & { shownAfter: number };
 
 /** How background runs wait and run. */
 export interface QueueOptions extends QueueLimits {
@@ -221,6 +226,7 @@ export class DurableRunner implements Runner {
     const metadata = { ...agent.metadata, ...request.metadata };
     const waits = onBusy === "enqueue" || onBusy === "interrupt";
     const begins = !background && !waits;
+    const lineage = request.origin && lineageFrom(request.origin);
     const admission: Admission = {
       limits: this.#limits,
       ...(onBusy === "reject" || onBusy === "interrupt" ? { ifBusy: onBusy } : {}),
@@ -239,6 +245,7 @@ export class DurableRunner implements Runner {
           background,
           waits,
           request: background ? storedRequest(request) : null,
+          ...(lineage && { lineage }),
           input,
           metadata,
           model: agent.model.id,
@@ -253,9 +260,7 @@ export class DurableRunner implements Runner {
     if (acceptance.kind === "repeated") return acceptance;
     for (const other of acceptance.interrupted) this.#interrupt(other);
     if (background) {
-      this.#queued.add(sessionId);
-      if (this.#worker.isFull) this.#db.signals().publish({ kind: "queue" });
-      this.#worker.wake();
+      this.#waits(sessionId);
       return { kind: "queued", runId, sessionId };
     }
     const run = new LiveRun(
@@ -270,6 +275,7 @@ export class DurableRunner implements Runner {
         input,
         metadata,
         createdAt,
+        ...(lineage && { lineage }),
       },
       store,
       this.#writer,
@@ -280,6 +286,66 @@ export class DurableRunner implements Runner {
       begins ? this.#see(run, request, session, store) : this.#wait(run, request, session, store),
     );
     return { kind: "live", run };
+  }
+
+  /**
+   * Goes on with a paused run, or makes a run of one that has ended: in foreground here, in background as soon as there is
+   * room for it.
+   *
+   * @throws {NotFoundError} when there is no such run
+   * @throws {InvalidRequestError} when the decisions do not fit what the run waits for; it stays paused
+   * @throws {ConflictError} when the run was continued or cancelled already, or its tools are gone
+   */
+  async continueRun(
+    request: ContinueRequest,
+    principal: Principal,
+    { background = false }: { background?: boolean } = {},
+  ): Promise<Continued> {
+    if (this.#draining) throw new UnavailableError("The server is stopping. Try again.");
+    this.#accepting++;
+    this.#arriving.add(request.runId);
+    try {
+      await this.open();
+      const store = this.#db.storeFor(principal);
+      const next = await continuationOf(request, store, background ? undefined : this.#lease.nodeId);
+      if (next.kind === "anew") {
+        const submitted = await this.#accept(next.request, principal, { background });
+        return { ...submitted, shownAfter: -1 };
+      }
+      const { row, lastIndex } = next.progress;
+      const shownAfter = lastIndex - 1;
+      if (background) {
+        this.#waits(row.session_id);
+        return { kind: "queued", runId: row.run_id, sessionId: row.session_id, shownAfter };
+      }
+      const { agent, signal, dependencies, output } = request;
+      const restored = restore(next.progress, { agent, attempt: row.attempt, store, writer: this.#writer });
+      const { run } = restored;
+      const again = {
+        ...restored.request,
+        ...(signal && { signal }),
+        ...(dependencies && { dependencies }),
+        ...(output && { output }),
+      };
+      void this.#goOn({ ...restored, request: again }, store);
+      return { kind: "live", run, shownAfter };
+    } finally {
+      this.#arriving.delete(request.runId);
+      this.#accepting--;
+    }
+  }
+
+  async continue(request: ContinueRequest): Promise<LiveRun> {
+    const continued = await this.continueRun(request, openPrincipal);
+    if (continued.kind !== "live") throw new Error(`a foreground run was ${continued.kind}`);
+    return continued.run;
+  }
+
+  /** Notes that a background run of a session waits, here or for another process. */
+  #waits(sessionId: string): void {
+    this.#queued.add(sessionId);
+    if (this.#worker.isFull) this.#db.signals().publish({ kind: "queue" });
+    this.#worker.wake();
   }
 
   /** All runs that are under way here. */
@@ -329,16 +395,21 @@ export class DurableRunner implements Runner {
     const run = this.#live.get(runId);
     run?.abort(cancelled());
     // Of a foreground run here, its own end is all that has to be written, also where it waits still.
-    if (!run || run.identity.background) {
-      const found = await this.#db.queue().cancel(runId, cancelled());
-      if (found?.endedAt !== undefined) {
-        this.#db.signals().publish({ kind: "log", runId, index: found.endedAt });
-      } else if (found?.status === "running" && !run) {
-        this.#db.signals().publish({ kind: "cancel", runId });
-      }
-    }
+    if (!run || run.identity.background) await this.#cancelStored(runId, !run);
     // That its end could not be stored is told to its readers and to the log.
-    await run?.ended().catch(() => undefined);
+    const ended = await run?.ended().catch(() => undefined);
+    // It was about to pause when it was told.
+    if (ended?.status === "paused") await this.#cancelStored(runId, true);
+  }
+
+  /** Cancels a run in the database. @param elsewhere - whether it may be under way in another process */
+  async #cancelStored(runId: string, elsewhere: boolean): Promise<void> {
+    const found = await this.#db.queue().cancel(runId, cancelled());
+    if (found?.endedAt !== undefined) {
+      this.#db.signals().publish({ kind: "log", runId, index: found.endedAt });
+    } else if (found?.status === "running" && elsewhere) {
+      this.#db.signals().publish({ kind: "cancel", runId });
+    }
   }
 
   /**
@@ -375,7 +446,8 @@ export class DurableRunner implements Runner {
     try {
       await work;
     } finally {
-      this.#live.delete(run.runId);
+      // It may have paused, and go on here already.
+      if (this.#live.get(run.runId) === run) this.#live.delete(run.runId);
       this.#turns.freed(run.sessionId);
       if (this.#queued.delete(run.sessionId)) this.#worker.wake();
     }
@@ -383,6 +455,11 @@ export class DurableRunner implements Runner {
 
   #see(run: LiveRun, request: RunRequest, session: SessionStart, store: Store): Promise<void> {
     return this.#execution.see(run, request, session, store);
+  }
+
+  /** Sees a run to its end that was begun before. */
+  #goOn({ run, request, session, checkpoint }: RestoredRun, store: Store): Promise<void> {
+    return this.#keep(run, this.#execution.see(run, request, session, store, checkpoint));
   }
 
   /** Lets a foreground run wait until the earlier runs of its session have ended. */
@@ -442,4 +519,12 @@ function stopped(run: LiveRun): Error {
 
 function cancelled(): RunCancelledError {
   return new RunCancelledError("The run was cancelled.");
+}
+
+function lineageFrom({ runId, messages, regenerates }: RunOrigin): RunLineage {
+  return {
+    forked_from_run_id: runId,
+    forked_from_message_index: messages,
+    ...(regenerates && { regenerated_from: runId }),
+  };
 }

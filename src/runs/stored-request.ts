@@ -1,6 +1,6 @@
 import type { AgentDefinition } from "../agent/definition.ts";
 import { outputFromJsonSchema } from "../agent/output.ts";
-import type { RunRequest } from "../agent/runner.ts";
+import type { RunOrigin, RunRequest } from "../agent/runner.ts";
 import type { RunRow } from "../db/queue.ts";
 import type { Store } from "../db/store.ts";
 import type { JsonObject } from "../events/json.ts";
@@ -16,23 +16,27 @@ interface StoredRequest {
   scopes?: readonly string[];
   /** The JSON schema that takes the place of the agent's. */
   output_schema?: JsonObject;
+  /** How it is made of an earlier run. */
+  origin?: RunOrigin;
 }
 
 /** A request as it is stored with its run. */
-export function storedRequest({ stream, sessionState, dependencies, scopes, output }: RunRequest): string {
+export function storedRequest(request: RunRequest): string {
+  const { stream, sessionState, dependencies, scopes, output, origin } = request;
   const stored: StoredRequest = {
     stream,
     ...(sessionState && { session_state: sessionState }),
     ...(dependencies && { dependencies }),
     ...(scopes && { scopes }),
     ...(output && { output_schema: output.schema }),
+    ...(origin && { origin }),
   };
   return JSON.stringify(stored);
 }
 
 /** The request that a stored run answers. */
 export async function requestOf(row: RunRow, agent: AgentDefinition, store: Store): Promise<RunRequest> {
-  const { stream, session_state, dependencies, scopes, output_schema } = JSON.parse(
+  const { stream, session_state, dependencies, scopes, output_schema, origin } = JSON.parse(
     row.request ?? '{"stream":false}',
   ) as StoredRequest;
   const { input_content, files = [], images = [], audio = [] } = JSON.parse(row.input) as RunInput;
@@ -49,5 +53,6 @@ export async function requestOf(row: RunRow, agent: AgentDefinition, store: Stor
     ...(dependencies && { dependencies }),
     ...(scopes && { scopes }),
     ...(output_schema && { output: outputFromJsonSchema(output_schema) }),
+    ...(origin && { origin }),
   };
 }

@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import type { AgentDefinition } from "../agent/definition.ts";
 import type { Database } from "../db/database.ts";
 import { openPrincipal } from "../db/principal.ts";
+import { lineageOf } from "../db/queries/rows.ts";
 import type { ClaimedRun, RunRow } from "../db/queue.ts";
 import type { Store } from "../db/store.ts";
 import { AgentOSError, RunFaultError, UnavailableError } from "../errors.ts";
@@ -70,6 +71,7 @@ function newRun(row: RunRow, agent: AgentDefinition, store: Store, writer: LogWr
       input: JSON.parse(row.input) as RunInput,
       metadata: JSON.parse(row.metadata) as JsonObject,
       createdAt: row.created_at,
+      lineage: lineageOf(row),
     },
     store,
     writer,

@@ -36,9 +36,9 @@ const rows: Record<string, Row> = {
   "get /agents/{agent_id}/runs/{run_id}/resume": { needs: [...run, ...read] },
   "post /agents/{agent_id}/runs/{run_id}/resume": { needs: [...run, ...read] },
   "post /agents/{agent_id}/runs/{run_id}/cancel": { needs: run },
-  "post /agents/{agent_id}/runs/{run_id}/continue": { needs: run, coming: true },
-  "get /agents/{agent_id}/runs/{run_id}/checkpoints": { needs: read, coming: true },
-  "get /agents/{agent_id}/runs/{run_id}/checkpoints/{message_index}": { needs: read, coming: true },
+  "post /agents/{agent_id}/runs/{run_id}/continue": { needs: run, body: {} },
+  "get /agents/{agent_id}/runs/{run_id}/checkpoints": { needs: read },
+  "get /agents/{agent_id}/runs/{run_id}/checkpoints/{message_index}": { needs: read },
   "post /agents/{agent_id}/sessions/{session_id}/fork": { needs: run },
   "post /agents/{agent_id}/sessions/{session_id}/compact": { needs: run },
   "get /media/{media_id}": { needs: [...run, ...read] },
@@ -108,6 +108,7 @@ async function send(name: string, row: Row, headers: Record<string, string>): Pr
   const filled = path
     .replace("{agent_id}", "copilot")
     .replace("{user_id}", "ada")
+    .replace("{message_index}", "0")
     .replace(/\{\w+\}/g, "none");
   const answer = await fetch(`${server.url}${filled}${row.query ? `?${row.query}` : ""}`, {
     method: method.toUpperCase(),

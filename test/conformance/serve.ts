@@ -42,6 +42,7 @@ const wipe = tool({
   name: "wipe",
   description: "Wipe a path.",
   inputSchema: z.object({ path: z.string() }),
+  requiresConfirmation: true,
   execute: ({ path }) => `wiped ${path}`,
 });
 

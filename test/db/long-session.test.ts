@@ -124,7 +124,7 @@ describe.each(engines)("on $name", (engine) => {
       queue_seq: 0,
       limit: 3,
     };
-    const values = [...sql.matchAll(/(session_id|agent_id|queue_seq|limit)"? [=> ]*(?:\?|\$\d)/g)].map(
+    const values = [...sql.matchAll(/(session_id|agent_id|queue_seq|limit)"? [=<> ]*(?:\?|\$\d)/g)].map(
       ([, name]) => known[name ?? ""] ?? "",
     );
     const plan = await planOf(engine, location, sql, values);

@@ -128,6 +128,18 @@ const calls: Record<string, [fine: Call, wrong: Call | undefined]> = {
     () => send("POST", `/agents/copilot/runs/${runId}/cancel`),
     () => send("POST", "/agents/copilot/runs/none/cancel"),
   ],
+  "post /agents/{agent_id}/runs/{run_id}/continue": [
+    () => send("POST", `/agents/copilot/runs/${runId}/continue`, { input: "and then?", stream: false }),
+    () => send("POST", `/agents/copilot/runs/${runId}/continue`, { continue_from: "yesterday" }),
+  ],
+  "get /agents/{agent_id}/runs/{run_id}/checkpoints": [
+    () => send("GET", `/agents/copilot/runs/${runId}/checkpoints`),
+    () => send("GET", "/agents/copilot/runs/none/checkpoints"),
+  ],
+  "get /agents/{agent_id}/runs/{run_id}/checkpoints/{message_index}": [
+    () => send("GET", `/agents/copilot/runs/${runId}/checkpoints/2`),
+    () => send("GET", `/agents/copilot/runs/${runId}/checkpoints/999`),
+  ],
   "get /media/{media_id}": [() => send("GET", `/media/${mediaId}`), () => send("GET", "/media/%00")],
   "post /sessions": [
     () => send("POST", "/sessions", { session_name: "Launch", user_id: "ada" }),

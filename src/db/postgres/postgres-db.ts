@@ -22,6 +22,7 @@ import {
   storeMedia,
 } from "../queries/accept.ts";
 import { endedByThese } from "../queries/ended.ts";
+import { replaceRun } from "../queries/replace.ts";
 import { refusal } from "../queries/room.ts";
 import { Queue } from "../queue.ts";
 import type { Acceptance, LogWrite } from "../records.ts";
@@ -174,16 +175,21 @@ export class PostgresDb implements Database {
 
   async writeLogs(writes: readonly LogWrite[], { again = false } = {}): Promise<ReadonlySet<string>> {
     const append = { name: "append", text: this.#appendText, values: appendValues(writes) };
-    const changes = writes.filter((write) => write.stateChange !== undefined);
+    const changes = writes.filter(({ stateChange, replaces }) => stateChange ?? replaces);
     const rows =
       changes.length === 0
         ? await this.#run<{ run_id: string }>(this.#logPool, append)
         : await this.#transaction(this.#logPool, async (client) => {
             const owned = (await client.query<{ run_id: string }>(append)).rows;
             const kept = new Set(owned.map((row) => row.run_id));
-            for (const { runId, sessionId, stateChange, row } of changes.toSorted(bySession)) {
-              if (kept.has(runId))
-                await mergeState(client, this.#schema, sessionId, stateChange!, row?.at ?? Date.now());
+            for (const { runId, sessionId, stateChange, replaces, row } of changes.toSorted(bySession)) {
+              if (!kept.has(runId)) continue;
+              if (stateChange)
+                await mergeState(client, this.#schema, sessionId, stateChange, row?.at ?? Date.now());
+              if (replaces !== undefined) {
+                const replace = replaceRun(this.#engine.db, replaces, runId).compile();
+                await client.query({ text: replace.sql, values: [...replace.parameters] });
+              }
             }
             return owned;
           });
@@ -210,6 +216,7 @@ export class PostgresDb implements Database {
       search: postgresSearch(this.#schema),
       locked: (query) => query.forUpdate(),
       lockedByNobody: (query) => query.forUpdate().skipLocked(),
+      nextOrder: sql<number>`nextval(pg_get_serial_sequence(${`"${this.#schema.replaceAll('"', '""')}".runs`}, 'queue_seq'))`,
       now: sql<number>`CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)`,
       transaction: (work) => retried(() => db.transaction().execute(work)),
       all: (query, parameters) => this.#run(this.#pool, config(query, parameters)),

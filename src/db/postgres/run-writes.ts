@@ -110,6 +110,7 @@ function typed(column: string, value: unknown): RawBuilder<unknown> {
     case "waits":
       return sql`${value}::smallint`;
     case "attempt":
+    case "forked_from_message_index":
       return sql`${value}::integer`;
     case "created_at":
     case "updated_at":

@@ -23,6 +23,9 @@ export interface AcceptParameters {
   node_id: string | null;
   attempt: number;
   request: string | null;
+  forked_from_run_id: string | null;
+  forked_from_message_index: number | null;
+  regenerated_from: string | null;
   started_at: number | null;
   input: string;
   metadata: string;
@@ -51,6 +54,9 @@ export function acceptParameters(run: NewRun, limits: QueueLimits): AcceptParame
     node_id: run.nodeId ?? null,
     attempt: run.begins ? 1 : 0,
     request: run.request,
+    forked_from_run_id: run.lineage?.forked_from_run_id ?? null,
+    forked_from_message_index: run.lineage?.forked_from_message_index ?? null,
+    regenerated_from: run.lineage?.regenerated_from ?? null,
     started_at: run.begins ? run.createdAt : null,
     input: JSON.stringify(run.input),
     metadata: JSON.stringify(run.metadata),
@@ -173,6 +179,9 @@ export function newRunValues(value: Value) {
     node_id: value("node_id"),
     attempt: value("attempt"),
     request: value("request"),
+    forked_from_run_id: value("forked_from_run_id"),
+    forked_from_message_index: value("forked_from_message_index"),
+    regenerated_from: value("regenerated_from"),
     input: value("input"),
     metadata: value("metadata"),
     model: value("model"),

@@ -3,7 +3,7 @@ import type { JsonObject, JsonValue } from "../../events/json.ts";
 import type { Message } from "../../events/messages.ts";
 import type { RunMetrics } from "../../events/metrics.ts";
 import type { Requirement } from "../../events/requirements.ts";
-import type { FoldedRun, Run, RunInput, RunStatus } from "../../events/run.ts";
+import type { FoldedRun, Run, RunInput, RunLineage, RunStatus } from "../../events/run.ts";
 import type { ToolExecution } from "../../events/tool-execution.ts";
 import type { RunSnapshot } from "../records.ts";
 import type { Tables } from "../schema.ts";
@@ -86,16 +86,23 @@ export function runOf(row: Selectable<Tables["runs"]>, messages: Message[]): Run
     agent_id: row.agent_id,
     ...(row.user_id === null ? {} : { user_id: row.user_id }),
     ...(row.parent_run_id === null ? {} : { parent_run_id: row.parent_run_id }),
+    ...lineageOf(row),
+    input: JSON.parse(row.input) as RunInput,
+    metadata: JSON.parse(row.metadata) as JsonObject,
+    messages,
+    created_at: Math.floor(row.created_at / 1000),
+    updated_at: Math.floor(row.updated_at / 1000),
+  };
+}
+
+/** Which run a run was made of, and which one took its place. */
+export function lineageOf(row: Selectable<Tables["runs"]>): RunLineage {
+  return {
     ...(row.forked_from_run_id === null ? {} : { forked_from_run_id: row.forked_from_run_id }),
     ...(row.forked_from_message_index === null
       ? {}
       : { forked_from_message_index: row.forked_from_message_index }),
     ...(row.regenerated_from === null ? {} : { regenerated_from: row.regenerated_from }),
     ...(row.superseded_by === null ? {} : { superseded_by: row.superseded_by }),
-    input: JSON.parse(row.input) as RunInput,
-    metadata: JSON.parse(row.metadata) as JsonObject,
-    messages,
-    created_at: Math.floor(row.created_at / 1000),
-    updated_at: Math.floor(row.updated_at / 1000),
   };
 }

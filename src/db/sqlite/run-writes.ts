@@ -12,6 +12,7 @@ import {
   sessionStart,
   storeMedia,
 } from "../queries/accept.ts";
+import { replaceRun } from "../queries/replace.ts";
 import { roomIn } from "../queries/room.ts";
 import { type SnapshotColumns, snapshotColumns } from "../queries/rows.ts";
 import type { Acceptance, LogWrite, NewRun, QueueLimits } from "../records.ts";
@@ -80,6 +81,9 @@ export class SqliteRunWrites {
         state: JSON.stringify(state),
         at: write.row?.at ?? Date.now(),
       });
+    }
+    if (write.replaces !== undefined) {
+      this.#connection.run(this.#queries.replace, { first: write.replaces, second: runId });
     }
     if (write.text) {
       this.#connection.run(this.#queries.text, {
@@ -191,6 +195,9 @@ function runQueries(db: Kysely<Tables>) {
           text: value("text"),
         })
         .onConflict((conflict) => conflict.doNothing()),
+    ),
+    replace: prepare<{ first: string; second: string }>()((value) =>
+      replaceRun(db, value("first"), value("second")),
     ),
     state: prepare<{ sessionId: string }>()((value) =>
       db.selectFrom("sessions").select("state").where("session_id", "=", value("sessionId")),

@@ -183,6 +183,7 @@ export class SqliteDb implements Database {
             wanted.flatMap(({ runId, after }) => connection.run(logPage, { run: runId, after })),
           ),
         lockOf: () => sql``,
+        nextOrder: sql<number>`(SELECT max(queue_seq) + 1 FROM runs)`,
         now: sql<number>`CAST(unixepoch('subsec') * 1000 AS INTEGER)`,
         transaction: (work) => commit.alone(() => work(db)),
         write: (query, parameters) => commit.run(() => connection.run(query, parameters), false),

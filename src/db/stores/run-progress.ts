@@ -1,13 +1,15 @@
-import type { Selectable } from "kysely";
+import { applyEvent } from "../../events/fold.ts";
 import type { Message } from "../../events/messages.ts";
 import type { RunEventBody } from "../../events/run-events.ts";
+import type { ToolExecution } from "../../events/tool-execution.ts";
 import type { Engine } from "../engine.ts";
-import type { Tables } from "../schema.ts";
+import { foldOf } from "../queries/rows.ts";
+import type { RunRow } from "../queue.ts";
 import type { Scope } from "./scope.ts";
 
 /** What is stored of a run that has not ended: all that is needed to go on with it. */
 export interface RunProgress {
-  row: Selectable<Tables["runs"]>;
+  row: RunRow;
   /** Its messages up to its last checkpoint. */
   messages: Message[];
   /** Index of the last event that is stored; -1 where there is none. */
@@ -69,4 +71,72 @@ export class RunProgressStore {
       sessionNamed: session?.named_by !== "message",
     };
   }
+
+  /**
+   * Goes on with a paused run: stores what was decided, with the `RunContinued` that tells it.
+   *
+   * @param progress - as {@link get} gave it
+   * @param pauseId - the pause that was decided about
+   * @param decided - the calls that waited, as they are now
+   * @param nodeId - the process that goes on with it; undefined where it waits for one
+   * @returns the run as it stands then; undefined where it is no longer in that pause
+   */
+  async continue(
+    progress: RunProgress,
+    pauseId: string,
+    decided: readonly ToolExecution[],
+    nodeId: string | undefined,
+  ): Promise<RunProgress | undefined> {
+    const { row, lastIndex } = progress;
+    const event: RunEventBody = { event: "RunContinued", tools: [...decided] };
+    const fold = foldOf(row);
+    applyEvent(fold, event, lastIndex + 1);
+    const at = Date.now();
+    const attempt = row.attempt + 1;
+    const continued = await this.#engine.transaction(async (db) => {
+      const updated = await db
+        .updateTable("runs")
+        .set({
+          tools: JSON.stringify(fold.tools),
+          requirements: JSON.stringify(fold.requirements),
+          checkpoint_index: lastIndex + 1,
+          checkpoint: checkpointAfter(row, decided),
+          pause_id: null,
+          crashes: 0,
+          updated_at: at,
+          ...(nodeId === undefined
+            ? { status: "pending", background: 1, waits: 1, node_id: null, queue_seq: this.#engine.nextOrder }
+            : { status: "running", node_id: nodeId, attempt }),
+        })
+        .where("run_id", "=", row.run_id)
+        .where("status", "=", "paused")
+        .where("pause_id", "=", pauseId)
+        .returningAll()
+        .executeTakeFirst();
+      if (!updated) return undefined;
+      await db
+        .insertInto("run_events")
+        .values({
+          run_id: row.run_id,
+          first_index: lastIndex + 1,
+          last_index: lastIndex + 1,
+          attempt: updated.attempt,
+          events: JSON.stringify([{ created_at: Math.floor(at / 1000), ...event }]),
+        })
+        .execute();
+      return updated;
+    });
+    return continued && { ...progress, row: continued, lastIndex: lastIndex + 1, begun: [] };
+  }
+}
+
+/** The checkpoint of a run that goes on: its history stays that of its first turn, and what was decided is not unknown. */
+function checkpointAfter(row: RunRow, decided: readonly ToolExecution[]): string | null {
+  if (row.checkpoint === null) return null;
+  const checkpoint = JSON.parse(row.checkpoint) as { history_before?: number; begun: string[] };
+  return JSON.stringify({
+    ...checkpoint,
+    history_before: checkpoint.history_before ?? row.queue_seq,
+    begun: checkpoint.begun.filter((id) => !decided.some((tool) => tool.tool_call_id === id)),
+  });
 }
