@@ -76,6 +76,8 @@ export interface ContinueRequest {
   /** Take the place of what is stored. */
   dependencies?: JsonObject;
   output?: OutputSchema;
+  /** What a new run gets of its caller. A paused one goes on with what it began with. */
+  ofCaller?: Pick<RunRequest, "scopes" | "dependencies" | "sessionState">;
   stream: boolean;
   signal?: AbortSignal;
 }

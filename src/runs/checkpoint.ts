@@ -27,6 +27,8 @@ export interface KeptContext {
   history_after: number;
   stream: boolean;
   dependencies?: JsonObject;
+  /** What its caller could do. */
+  scopes?: readonly string[];
   /** JSON schema of the answer, where it is the run's own and not the agent's. */
   output_schema?: JsonObject;
   /** The run whose place this one takes once it has completed. */
@@ -49,6 +51,7 @@ export function keptOf(
     history_after: session.compactedUntil ?? 0,
     stream: request.stream,
     ...dependenciesOf(request),
+    ...(request.scopes && { scopes: request.scopes }),
     ...(request.output && { output_schema: request.output.schema }),
     ...(replaces !== undefined && { replaces }),
   };

@@ -102,6 +102,7 @@ async function anew(request: ContinueRequest, run: Run, store: Store): Promise<R
     attachments: [...files.values()].map(attachmentOf),
     stream,
     origin,
+    ...request.ofCaller,
     ...(dependencies && { dependencies }),
     ...(output && { output }),
     ...(signal && { signal }),

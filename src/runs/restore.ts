@@ -97,6 +97,7 @@ export function startOf(
       stream: checkpoint.stream,
       sessionId: row.session_id,
       ...(row.user_id !== null && { userId: row.user_id }),
+      ...(checkpoint.scopes && { scopes: checkpoint.scopes }),
       ...(checkpoint.dependencies && { dependencies: checkpoint.dependencies }),
       ...(checkpoint.output_schema && { output: outputFromJsonSchema(checkpoint.output_schema) }),
     },

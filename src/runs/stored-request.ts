@@ -21,14 +21,8 @@ interface StoredRequest {
 }
 
 /** A request as it is stored with its run. */
-export function storedRequest({
-  stream,
-  sessionState,
-  dependencies,
-  scopes,
-  output,
-  origin,
-}: RunRequest): string {
+export function storedRequest(request: RunRequest): string {
+  const { stream, sessionState, dependencies, scopes, output, origin } = request;
   const stored: StoredRequest = {
     stream,
     ...(sessionState && { session_state: sessionState }),

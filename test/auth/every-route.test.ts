@@ -36,9 +36,9 @@ const rows: Record<string, Row> = {
   "get /agents/{agent_id}/runs/{run_id}/resume": { needs: [...run, ...read] },
   "post /agents/{agent_id}/runs/{run_id}/resume": { needs: [...run, ...read] },
   "post /agents/{agent_id}/runs/{run_id}/cancel": { needs: run },
-  "post /agents/{agent_id}/runs/{run_id}/continue": { needs: run, coming: true },
-  "get /agents/{agent_id}/runs/{run_id}/checkpoints": { needs: read, coming: true },
-  "get /agents/{agent_id}/runs/{run_id}/checkpoints/{message_index}": { needs: read, coming: true },
+  "post /agents/{agent_id}/runs/{run_id}/continue": { needs: run, body: {} },
+  "get /agents/{agent_id}/runs/{run_id}/checkpoints": { needs: read },
+  "get /agents/{agent_id}/runs/{run_id}/checkpoints/{message_index}": { needs: read },
   "post /agents/{agent_id}/sessions/{session_id}/fork": { needs: run },
   "post /agents/{agent_id}/sessions/{session_id}/compact": { needs: run },
   "get /media/{media_id}": { needs: [...run, ...read] },
@@ -52,7 +52,7 @@ const rows: Record<string, Row> = {
   "get /sessions/{session_id}/runs": { needs: ["sessions:read"] },
   "get /sessions/{session_id}/runs/{run_id}": { needs: ["sessions:read"] },
   "get /sessions/{session_id}/run-previews": { needs: ["sessions:read"] },
-  "get /sessions/{session_id}/stream": { needs: ["agents:run", "agents:read"], coming: true },
+  "get /sessions/{session_id}/stream": { needs: ["agents:run", "agents:read"] },
   "get /memories": { needs: ["memories:read"] },
   "post /memories": { needs: ["memories:write"], body: { memory: "tea" } },
   "delete /memories": { needs: ["memories:delete"], body: { memory_ids: ["none"] } },
@@ -77,11 +77,11 @@ const rows: Record<string, Row> = {
   "post /metrics/refresh": { needs: ["metrics:write"], coming: true },
   "get /metrics/refresh/status": { needs: ["metrics:read"], coming: true },
   "get /metrics/prometheus": { needs: ["metrics:read"], coming: true },
-  "get /queue/stats": { needs: "admin", coming: true },
-  "get /queue/jobs": { needs: "admin", coming: true },
-  "get /queue/jobs/{run_id}": { needs: "admin", coming: true },
-  "post /queue/jobs/{run_id}/requeue": { needs: "admin", coming: true },
-  "get /queue/nodes": { needs: "admin", coming: true },
+  "get /queue/stats": { needs: "admin" },
+  "get /queue/jobs": { needs: "admin" },
+  "get /queue/jobs/{job_id}": { needs: "admin" },
+  "post /queue/jobs/{job_id}/requeue": { needs: "admin" },
+  "get /queue/nodes": { needs: "admin" },
 };
 
 const served = Object.entries(rows).filter(([, row]) => !row.coming);
@@ -108,6 +108,7 @@ async function send(name: string, row: Row, headers: Record<string, string>): Pr
   const filled = path
     .replace("{agent_id}", "copilot")
     .replace("{user_id}", "ada")
+    .replace("{message_index}", "0")
     .replace(/\{\w+\}/g, "none");
   const answer = await fetch(`${server.url}${filled}${row.query ? `?${row.query}` : ""}`, {
     method: method.toUpperCase(),

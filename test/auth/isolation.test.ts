@@ -65,6 +65,7 @@ describe.each(engines)("on $name", (engine) => {
       media_id: run.input.files[0].id,
       memory_id: memory.json.memory_id,
       user_id: "ada",
+      message_index: "0",
     };
     document = await (await fetch(`${server.url}/openapi.json`)).json();
   });
@@ -73,6 +74,7 @@ describe.each(engines)("on $name", (engine) => {
   const bodies: Record<string, unknown> = {
     "patch /sessions/{session_id}": { session_name: "eves" },
     "post /sessions/{session_id}/rename": { session_name: "eves" },
+    "post /agents/{agent_id}/runs/{run_id}/continue": { regenerate: true, stream: false },
     "patch /memories/{memory_id}": { memory: "eves", user_id: "ada" },
   };
   /** Not a user's: what it is about is everybody's, or the administrators'. */

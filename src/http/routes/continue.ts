@@ -1,9 +1,12 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { AgentDefinition } from "../../agent/definition.ts";
+import type { Principal } from "../../db/principal.ts";
 import { ConflictError, InvalidRequestError, NotFoundError } from "../../errors.ts";
 import { wireOf } from "../../runs/run-log.ts";
 import type { Continued } from "../../runs/runner.ts";
+import { callerFields } from "../auth/caller-fields.ts";
+import type { StreamLife } from "../auth/open-streams.ts";
 import { readBody } from "../body.ts";
 import { type ContinueFields, parseContinueFields } from "../continue-fields.ts";
 import { errorResponses } from "../describe.ts";
@@ -12,8 +15,9 @@ import { hasBody } from "../loose-fields.ts";
 import { presentRun, wireStatus } from "../present.ts";
 import { runPath } from "../run-lookup.ts";
 import { acceptedRunSchema, runEventSchema, runSchema, toolSchema } from "../schemas.ts";
-import { principalOf, type Served, storeOf } from "../served.ts";
+import { principalOf, type Served, storeOf, userOf } from "../served.ts";
 import { eventFrames, eventStream, streamHeaders } from "../sse.ts";
+import { submitWithin } from "../usage/submit-run.ts";
 
 const decidedTools = z.array(toolSchema.partial().required({ tool_call_id: true }));
 
@@ -88,6 +92,14 @@ const description = createRoute({
   },
 });
 
+/** To whom a run is answered, and how. */
+interface Answer {
+  principal: Principal;
+  agent: AgentDefinition;
+  stream: boolean;
+  life: StreamLife | undefined;
+}
+
 /** Continuing a run: with what people decided, or beyond its end. */
 export function continueRoute(app: OpenAPIHono, served: Served): void {
   app.openAPIRegistry.registerPath(description);
@@ -103,23 +115,37 @@ export function continueRoute(app: OpenAPIHono, served: Served): void {
     }
     const stream = fields.stream ?? (!background || served.agnoCompat);
     const agent = await servedAgent(c, path.data, fields);
-    const continued = await served.runner.continueRun(
-      { ...fields, agent, runId: path.data.run_id, stream },
-      principalOf(c),
-      { background },
+    const { userId: named, ...rest } = fields;
+    const principal = principalOf(c, named);
+    const userId = userOf(c, named);
+    const { userId: owner, sessionId: _, ...ofCaller } = callerFields(c, { userId: named });
+    const { submitted, life } = await submitWithin(served, c, { stream, userId: owner }, () =>
+      served.runner.continueRun(
+        {
+          ...rest,
+          agent,
+          runId: path.data.run_id,
+          stream,
+          ofCaller,
+          ...(userId !== undefined && { userId }),
+        },
+        principal,
+        { background },
+      ),
     );
-    return answer(c, continued, agent, stream);
+    return answer(c, submitted, { principal, agent, stream, life });
   });
 
   /** A run whose agent is served no more can wait, and is no unknown one. */
   async function servedAgent(
     c: Context,
     { agent_id, run_id }: z.output<typeof runPath>,
-    { sessionId, userId }: Pick<ContinueFields, "sessionId" | "userId">,
+    { sessionId, userId: named }: Pick<ContinueFields, "sessionId" | "userId">,
   ): Promise<AgentDefinition> {
     const agent = served.agents.get(agent_id);
     if (agent) return agent;
-    const store = await storeOf(served, c);
+    const store = await storeOf(served, c, named);
+    const userId = userOf(c, named);
     const known = await store.runs.get({
       runId: run_id,
       agentId: agent_id,
@@ -133,8 +159,7 @@ export function continueRoute(app: OpenAPIHono, served: Served): void {
   async function answer(
     c: Context,
     continued: Continued,
-    agent: AgentDefinition,
-    stream: boolean,
+    { principal, agent, stream, life }: Answer,
   ): Promise<Response> {
     if (continued.kind === "repeated") throw new Error("a continue has no key");
     const { runId: run_id, sessionId: session_id } = continued.kind === "live" ? continued.run : continued;
@@ -146,16 +171,16 @@ export function continueRoute(app: OpenAPIHono, served: Served): void {
         session_id,
       });
       const leave = new AbortController();
-      const store = await storeOf(served, c);
+      const store = served.db.storeFor(principal);
       const log = served.runner.follow(store, run_id, continued.shownAfter, leave.signal);
       return c.body(
-        eventStream(eventFrames(log, toWire), () => leave.abort()),
+        eventStream(eventFrames(log, toWire), () => leave.abort(), life),
         200,
         streamHeaders,
       );
     }
     if (continued.kind === "live") {
-      const run = presentRun(await continued.run.ended(), served, principalOf(c));
+      const run = presentRun(await continued.run.ended(), served, principal);
       return c.json({ ...run, events: [] });
     }
     return c.json({ run_id, session_id, status: wireStatus("pending", served) }, 202);

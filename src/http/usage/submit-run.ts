@@ -1,5 +1,4 @@
 import type { Context } from "hono";
-import type { RunRequest } from "../../agent/runner.ts";
 import type { Submitted } from "../../runs/runner.ts";
 import type { StreamLife } from "../auth/open-streams.ts";
 import type { Served } from "../served.ts";
@@ -8,12 +7,12 @@ import type { Served } from "../served.ts";
  * Hands a run in as far as its caller's limits let it, and its stream where it has one. A background run holds no place
  * once it is stored: from then on its row counts.
  */
-export async function submitWithin(
+export async function submitWithin<T extends Submitted>(
   served: Served,
   c: Context,
-  { stream, userId }: Pick<RunRequest, "stream" | "userId">,
-  submit: () => Promise<Submitted>,
-): Promise<{ submitted: Submitted; life: StreamLife | undefined }> {
+  { stream, userId }: { stream: boolean; userId?: string | undefined },
+  submit: () => Promise<T>,
+): Promise<{ submitted: T; life: StreamLife | undefined }> {
   const place = await served.meter?.startRun(c, userId);
   let life: StreamLife | undefined;
   try {
