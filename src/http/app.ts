@@ -15,12 +15,14 @@ import { continueRoute } from "./routes/continue.ts";
 import { createRunRoute } from "./routes/create-run.ts";
 import { mediaRoutes } from "./routes/media.ts";
 import { memoryRoutes } from "./routes/memories.ts";
+import { metricRoutes } from "./routes/metrics.ts";
 import { optimizeRoute } from "./routes/optimize-memories.ts";
 import { resumeRoutes } from "./routes/resume.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { sessionRunRoutes } from "./routes/session-runs.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { systemRoutes } from "./routes/system.ts";
+import { traceRoutes } from "./routes/traces.ts";
 import { userRoutes } from "./routes/users.ts";
 import type { Served } from "./served.ts";
 
@@ -51,6 +53,8 @@ export function createApp(served: Served): OpenAPIHono {
   memoryRoutes(app, served);
   optimizeRoute(app, served);
   userRoutes(app, served);
+  traceRoutes(app, served);
+  metricRoutes(app, served);
   openapiRoute(app, served);
   docsRoutes(app, served);
   app.onError((error, c) => answerError(error, c, served.logger));

@@ -6,6 +6,7 @@ import { openPrincipal, type Principal } from "../db/principal.ts";
 import type { Store } from "../db/store.ts";
 import { NotFoundError } from "../errors.ts";
 import type { DurableRunner } from "../runs/runner.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 
 /** What the HTTP layer serves, and how. Made once, by the AgentOS. */
 export interface Served {
@@ -18,6 +19,7 @@ export interface Served {
   /** Whether the database goes with the process. */
   readonly inMemory: boolean;
   readonly runner: DurableRunner;
+  readonly telemetry: Telemetry;
   readonly logger: Logger;
   /** Writes status in upper case, as clients of the original expect. */
   readonly agnoCompat: boolean;

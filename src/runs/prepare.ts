@@ -57,6 +57,7 @@ export async function prepare(
       tools: run.fold.tools,
       begun: new Set(run.begun),
     },
+    observer: run.telemetry,
   };
 }
 

@@ -76,8 +76,9 @@ for await (const chunk of runner.stdout) output += chunk;
 const failed = [...output.matchAll(/^FAIL \[(\w+)\] (.*?): (?:step \d|no answer)/gm)].map(
   ([, group, name]) => `${group}: ${name}`,
 );
-const unexpected = failed.filter((name) => !later.cases.includes(name));
-const outlived = later.cases.filter((name) => !failed.includes(name));
+const waiting: readonly string[] = later.cases;
+const unexpected = failed.filter((name) => !waiting.includes(name));
+const outlived = waiting.filter((name) => !failed.includes(name));
 
 console.log(output.trim().split("\n").at(-1));
 if (unexpected.length > 0) console.log(output);

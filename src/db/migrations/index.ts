@@ -7,6 +7,7 @@ import { sessions } from "./002-sessions.ts";
 import { memories } from "./003-memories.ts";
 import { nodes } from "./004-nodes.ts";
 import { queue } from "./005-queue.ts";
+import { telemetry } from "./006-telemetry.ts";
 
 /** In the order in which they are run. They only add: an older node goes on beside a newer schema. */
 function migrations(engine: "sqlite" | "postgres"): Record<string, Migration> {
@@ -16,6 +17,7 @@ function migrations(engine: "sqlite" | "postgres"): Record<string, Migration> {
     "003-memories": memories(engine),
     "004-nodes": nodes(),
     "005-queue": queue(),
+    "006-telemetry": telemetry(),
   };
 }
 

@@ -136,6 +136,7 @@ export function createRunRoute(app: OpenAPIHono, served: Served): void {
     }
     const key = idempotencyKey(c, agent.id, body);
     const principal = principalOf(c);
+    const traceparent = c.req.header("traceparent");
     const submitted = await served.runner.submit(
       {
         agent,
@@ -147,6 +148,7 @@ export function createRunRoute(app: OpenAPIHono, served: Served): void {
         ...(given.sessionId !== undefined && { sessionId: given.sessionId }),
         ...(given.userId !== undefined && { userId: given.userId }),
         ...(given.sessionState && { sessionState: given.sessionState }),
+        ...(traceparent !== undefined && { traceparent }),
         ...(given.metadata && { metadata: given.metadata }),
         ...(given.dependencies && { dependencies: given.dependencies }),
       },
