@@ -56,13 +56,23 @@ export const tokenFields = {
   cache_write_tokens: z.int(),
 };
 
+const cost = z
+  .number()
+  .nullable()
+  .openapi({ description: "In the currency of the server's prices; null where a price is missing." });
+
 const metricsSchema = z
   .object({
     ...tokenFields,
     time_to_first_token: z.number().optional(),
     duration: z.number().optional(),
+    cost: cost.optional(),
     details: z
-      .object({ model: z.array(z.object({ id: z.string(), provider: z.string(), ...tokenFields })) })
+      .object({
+        model: z.array(
+          z.object({ id: z.string(), provider: z.string(), ...tokenFields, cost: cost.optional() }),
+        ),
+      })
       .optional(),
   })
   .openapi("RunMetrics", { description: "Tokens are counts, times are seconds." });

@@ -9,6 +9,7 @@ import type { JsonObject } from "../events/json.ts";
 import type { Message } from "../events/messages.ts";
 import type { FoldedRun, Run, RunInput, RunLineage } from "../events/run.ts";
 import type { RunEvent, RunEventBody, RunPaused, TerminalEventBody } from "../events/run-events.ts";
+import type { RunTelemetry } from "../telemetry/telemetry.ts";
 import type { KeptContext, RunCheckpoint } from "./checkpoint.ts";
 import { follow } from "./follow.ts";
 import type { LogWriter, RunEnd, RunWriter } from "./log-writer.ts";
@@ -29,6 +30,10 @@ export interface RunIdentity {
   /** Unix time in milliseconds. */
   createdAt: number;
   lineage?: RunLineage;
+  /** The span that asked for it, as W3C's `traceparent` header has it. */
+  traceparent?: string;
+  /** When it began to be accepted, by `performance.now()`; absent where it had to wait, or was begun before. */
+  since?: number;
 }
 
 /** What a run is that goes on, not begins. */
@@ -49,6 +54,8 @@ export interface Resumed {
 export class LiveRun implements StartedRun {
   readonly identity: RunIdentity;
   readonly log: RunLog;
+  /** Listens to the run once it is under way; undefined where nothing does. */
+  telemetry: RunTelemetry | undefined;
   readonly #store: Store;
   readonly #writer: RunWriter;
   readonly #fold: FoldedRun;
@@ -111,6 +118,16 @@ export class LiveRun implements StartedRun {
     return this.identity.sessionId;
   }
 
+  /** What names the run in every line of the server's log. */
+  get logIds(): { run_id: string; session_id: string; trace_id?: string } {
+    const { runId, sessionId } = this.identity;
+    return {
+      run_id: runId,
+      session_id: sessionId,
+      ...(this.telemetry && { trace_id: this.telemetry.traceId }),
+    };
+  }
+
   /** Whether no event is sent before it is stored. */
   get storedFirst(): boolean {
     return this.identity.background;
@@ -157,6 +174,7 @@ export class LiveRun implements StartedRun {
     applyEvent(this.#fold, event, entry.index);
     this.#writer.add(entry);
     this.log.add(entry);
+    this.telemetry?.event(event);
   }
 
   /** Whether so much of the log waits to be written that the run should wait too. */
@@ -202,6 +220,7 @@ export class LiveRun implements StartedRun {
       text: this.#text(ended),
     });
     Object.assign(this.#fold, ended);
+    this.telemetry?.event(event);
     this.#close(entry);
     this.#ended.resolve(this.toRun());
   }
@@ -225,12 +244,14 @@ export class LiveRun implements StartedRun {
     };
     await this.#writer.checkpoint(row, this.#newMessages());
     Object.assign(this.#fold, paused);
+    this.telemetry?.event(event);
     this.#close(entry);
     this.#ended.resolve(this.toRun());
   }
 
   /** Ends a run whose end cannot be stored: its readers learn of it, and whoever waits for it gets the error. */
   endUnstored(event: TerminalEventBody, error: Error): void {
+    this.telemetry?.event(event);
     this.#close(this.log.entryOf(event));
     this.#ended.reject(error);
   }
@@ -247,6 +268,7 @@ export class LiveRun implements StartedRun {
 
   /** Another process goes on with it: its readers come back, and who waits for its end gets the reason. */
   letGo(reason: Error): void {
+    this.telemetry?.letGo();
     this.log.end();
     this.#ended.reject(reason);
   }

@@ -15,6 +15,7 @@ import {
 } from "../errors.ts";
 import { newId } from "../events/ids.ts";
 import type { Run, RunLineage } from "../events/run.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 import { AfterRun } from "./after-run.ts";
 import { continuationOf } from "./continue.ts";
 import { Execution } from "./execution.ts";
@@ -59,6 +60,8 @@ export interface RunnerOptions {
   queue?: Partial<QueueOptions>;
   /** Milliseconds for which the log of a run is kept after its end. Default a day. */
   logRetention?: number;
+  /** Listens to the runs. */
+  telemetry?: Telemetry;
 }
 
 /** What became of a request for a run. */
@@ -78,6 +81,7 @@ export class DurableRunner implements Runner {
   readonly #db: Database;
   readonly #logger: Logger;
   readonly #agents: ReadonlyMap<string, AgentDefinition> | undefined;
+  readonly #telemetry: Telemetry | undefined;
   readonly #writer: LogWriter;
   readonly #lease: NodeLease;
   readonly #watch: LogWatch;
@@ -105,13 +109,15 @@ export class DurableRunner implements Runner {
     this.#db = options.db;
     this.#logger = options.logger;
     this.#agents = options.agents;
+    this.#telemetry = options.telemetry;
     this.#afterRun = new AfterRun(options.logger);
-    this.#execution = new Execution(
-      options.logger,
-      this.#afterRun,
-      (run) => options.db.queue().release(run.runId, run.identity.attempt),
-      options.onEnded,
-    );
+    this.#execution = new Execution({
+      logger: options.logger,
+      afterRun: this.#afterRun,
+      telemetry: options.telemetry,
+      giveBack: (run) => options.db.queue().release(run.runId, run.identity.attempt),
+      onEnded: options.onEnded,
+    });
     this.#lease = new NodeLease(newId(), {
       leases: () => options.db.leases(),
       options: { ...defaultLeaseOptions, ...options.lease },
@@ -221,6 +227,9 @@ export class DurableRunner implements Runner {
     principal: Principal,
     { background = false, key }: { background?: boolean; key?: IdempotencyKey },
   ): Promise<Submitted> {
+    const since = performance.now();
+    // Asked for before anything is awaited: it is that of the caller's code.
+    const traceparent = this.#telemetry?.parentOf(request.traceparent);
     await this.open();
     const { agent, onBusy = background ? "enqueue" : "parallel" } = request;
     const store = this.#db.storeFor(principal);
@@ -259,6 +268,7 @@ export class DurableRunner implements Runner {
           sessionState: { ...agent.sessionState, ...request.sessionState },
           media: media.stored,
           createdAt,
+          ...(traceparent !== undefined && { traceparent }),
         },
         admission,
       )
@@ -283,6 +293,8 @@ export class DurableRunner implements Runner {
         metadata,
         createdAt,
         ...(lineage && { lineage }),
+        ...(traceparent !== undefined && { traceparent }),
+        ...(begins && { since }),
       },
       store,
       this.#writer,
@@ -484,7 +496,7 @@ export class DurableRunner implements Runner {
         await turn.next(run.signal);
       }
     } catch (error) {
-      this.#logger.error({ err: error, run_id: run.runId }, "a waiting run could not begin");
+      this.#logger.error({ err: error, ...run.logIds }, "a waiting run could not begin");
       run.abort(error as Error);
     } finally {
       turn.leave();

@@ -34,6 +34,7 @@ const parameterTypes: Record<keyof AcceptParameters, ArrayType> = {
   metadata: "text",
   model: "text",
   model_provider: "text",
+  traceparent: "text",
   total_limit: "bigint",
   user_limit: "bigint",
   session_limit: "bigint",

@@ -34,6 +34,7 @@ const snapshotTypes = {
   reasoning_tokens: "bigint",
   cache_read_tokens: "bigint",
   cache_write_tokens: "bigint",
+  cost: "float8",
   error: "text",
   updated_at: "bigint",
   ended_at: "bigint",

@@ -6,7 +6,7 @@ import {
   DatabaseOpenError,
   DatabaseUnavailableError,
 } from "../../errors.ts";
-import type { Database } from "../database.ts";
+import type { Database, PoolState, TraceLog } from "../database.ts";
 import type { Engine } from "../engine.ts";
 import { Housekeeping } from "../housekeeping.ts";
 import { Leases } from "../leases.ts";
@@ -24,12 +24,15 @@ import {
 import { endedByThese } from "../queries/ended.ts";
 import { replaceRun } from "../queries/replace.ts";
 import { refusal } from "../queries/room.ts";
+import { sweepTraces, traceRow } from "../queries/trace-writes.ts";
 import { Queue } from "../queue.ts";
 import type { Acceptance, LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
 import { createServerStore, type ServerStore } from "../server-store.ts";
 import type { Signals } from "../signals.ts";
 import { type Store, storeFactory } from "../store.ts";
+import type { UsageLog } from "../usage.ts";
+import { EngineUsageLog } from "../usage-log.ts";
 import { acceptBatch, acceptQuery } from "./accept-batch.ts";
 import { AcceptBatches } from "./accept-batches.ts";
 import { appendText, appendValues } from "./append.ts";
@@ -38,6 +41,7 @@ import { createPool } from "./pool.ts";
 import { enqueueQuery, mergeState, type Queryable } from "./run-writes.ts";
 import { postgresSearch } from "./search.ts";
 import { PostgresSignals } from "./signals.ts";
+import { traceText, traceValues } from "./trace-writes.ts";
 
 /** Where a PostgreSQL database is, and how much of it is used. */
 export interface PostgresDbOptions {
@@ -83,6 +87,9 @@ export class PostgresDb implements Database {
   readonly #storeFor: (principal: Principal) => Store;
   readonly #serverStore: ServerStore;
   readonly #appendText: string;
+  readonly #traces: TraceLog;
+  readonly #usage: UsageLog;
+  readonly #beforeClose: (() => Promise<void>)[] = [];
   #opening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -102,6 +109,8 @@ export class PostgresDb implements Database {
     );
     this.#appendText = appendText(this.#schema);
     this.#engine = this.#makeEngine(db);
+    this.#traces = this.#makeTraceLog();
+    this.#usage = new EngineUsageLog(this.#engine);
     this.#storeFor = storeFactory(this.#engine, db);
     this.#serverStore = createServerStore(this.#engine);
     const control = new Kysely<Tables>({
@@ -140,13 +149,35 @@ export class PostgresDb implements Database {
   }
 
   close(): Promise<void> {
-    this.#closing ??= Promise.all([
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    for (const work of this.#beforeClose) await work();
+    await Promise.all([
       this.#pool.end(),
       this.#logPool.end(),
       this.#controlPool.end(),
       this.#signals.close(),
-    ]).then(() => undefined);
-    return this.#closing;
+    ]);
+  }
+
+  traces(): TraceLog {
+    return this.#traces;
+  }
+
+  usage(): UsageLog {
+    return this.#usage;
+  }
+
+  beforeClose(work: () => Promise<void>): void {
+    this.#beforeClose.push(work);
+  }
+
+  pool(): PoolState {
+    const { totalCount, idleCount, waitingCount, options } = this.#pool;
+    return { busy: totalCount - idleCount, idle: idleCount, waiting: waitingCount, max: options.max };
   }
 
   storeFor(principal: Principal): Store {
@@ -196,6 +227,21 @@ export class PostgresDb implements Database {
     const kept = new Set(rows.map((row) => row.run_id));
     if (again) for (const runId of await endedByThese(this.#engine.db, writes)) kept.add(runId);
     return new Set(writes.map((write) => write.runId).filter((runId) => !kept.has(runId)));
+  }
+
+  #makeTraceLog(): TraceLog {
+    const text = traceText(this.#schema);
+    return {
+      write: async (traces) => {
+        const at = Date.now();
+        // In the order of their key, so that two nodes never wait for each other.
+        const rows = traces
+          .map((one) => traceRow(one, at))
+          .sort((a, b) => (a.run_id + a.trace_id < b.run_id + b.trace_id ? -1 : 1));
+        await this.#run(this.#pool, { name: "write_traces", text, values: traceValues(rows) });
+      },
+      sweep: (before, atOnce) => sweepTraces(this.#engine, before, atOnce),
+    };
   }
 
   #makeEngine(db: Kysely<Tables>): Engine {
