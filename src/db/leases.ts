@@ -20,12 +20,12 @@ export interface Swept {
 
 /** Which processes are alive, and what becomes of the runs of those that are not. All times are the database's. */
 export class Leases {
-  readonly #engine: Pick<Engine, "transaction" | "now" | "lockedByNobody">;
+  readonly #engine: Pick<Engine, "transaction" | "now" | "locked" | "lockedByNobody">;
   readonly #onAlive: ((processes: number) => void) | undefined;
 
   /** @param onAlive - told after each sign of life how many processes are alive, the one that gave it among them */
   constructor(
-    engine: Pick<Engine, "transaction" | "now" | "lockedByNobody">,
+    engine: Pick<Engine, "transaction" | "now" | "locked" | "lockedByNobody">,
     onAlive?: (processes: number) => void,
   ) {
     this.#engine = engine;
@@ -71,7 +71,7 @@ export class Leases {
         const rows = await this.#engine.lockedByNobody(this.#orphans(db)).execute();
         for (const row of rows) {
           const reason = endOf(row);
-          if (reason) await endStored(db, row, reason);
+          if (reason) await endStored(this.#engine, db, row, reason);
           else await requeue(db, row);
           (reason ? swept.ended : swept.requeued).push(row.run_id);
         }

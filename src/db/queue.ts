@@ -89,7 +89,7 @@ export class Queue {
         .locked(db.selectFrom("runs").selectAll("runs").where("run_id", "=", runId))
         .executeTakeFirst();
       if (row?.status === "pending" || row?.status === "paused") {
-        return { status: "cancelled", endedAt: await endStored(db, row, reason) };
+        return { status: "cancelled", endedAt: await endStored(this.#engine, db, row, reason) };
       }
       if (row?.status === "running" && row.cancel_requested_at === null) {
         await db
@@ -99,6 +99,20 @@ export class Queue {
           .execute();
       }
       return row && { status: row.status as RunStatus };
+    });
+  }
+
+  /** Cancels a paused run where that was asked for before it paused. @returns the index of the event that ended it */
+  async cancelPaused(runId: string, reason: RunCancelledError): Promise<number | undefined> {
+    return this.#engine.transaction(async (db) => {
+      const paused = db
+        .selectFrom("runs")
+        .selectAll("runs")
+        .where("run_id", "=", runId)
+        .where("status", "=", "paused")
+        .where("cancel_requested_at", "is not", null);
+      const row = await this.#engine.locked(paused).executeTakeFirst();
+      return row && endStored(this.#engine, db, row, reason);
     });
   }
 
@@ -122,7 +136,7 @@ export class Queue {
         .locked(db.selectFrom("runs").selectAll("runs").where("run_id", "=", runId))
         .executeTakeFirst();
       if (row?.attempt !== attempt || (row.status !== "running" && row.status !== "pending")) return;
-      await endStored(db, row, reason);
+      await endStored(this.#engine, db, row, reason);
     });
   }
 

@@ -98,7 +98,7 @@ export class DurableRunner implements Runner {
   #unsubscribe: (() => void) | undefined;
   /** Ids of runs that are accepted or claimed, and not yet under way. */
   readonly #arriving = new Set<string>();
-  /** Runs that are being accepted. */
+  /** Runs that are being accepted, or that have paused and are looked at once more. */
   #accepting = 0;
   readonly #stopped = new AbortController();
   #draining = false;
@@ -418,7 +418,7 @@ export class DurableRunner implements Runner {
     if (!run || run.identity.background) await this.#cancelStored(runId, !run);
     // That its end could not be stored is told to its readers and to the log.
     const ended = await run?.ended().catch(() => undefined);
-    // It was about to pause when it was told.
+    // It was about to pause when it was told, and its cancel is answered once it is done.
     if (ended?.status === "paused") await this.#cancelStored(runId, true);
   }
 
@@ -471,6 +471,21 @@ export class DurableRunner implements Runner {
       if (this.#live.get(run.runId) === run) this.#live.delete(run.runId);
       this.#turns.freed(run.sessionId);
       if (this.#queued.delete(run.sessionId)) this.#worker.wake();
+    }
+    if (run.fold.status === "paused") await this.#cancelPaused(run);
+  }
+
+  /** A cancel that came while the run paused, from here or from elsewhere, found nobody who would end it. */
+  async #cancelPaused(run: LiveRun): Promise<void> {
+    this.#accepting++;
+    try {
+      if (run.signal.reason instanceof RunCancelledError) return await this.#cancelStored(run.runId, false);
+      const index = await this.#db.queue().cancelPaused(run.runId, cancelled());
+      if (index !== undefined) this.#db.signals().publish({ kind: "log", runId: run.runId, index });
+    } catch (error) {
+      this.#logger.error({ err: error, run_id: run.runId }, "a paused run could not be cancelled");
+    } finally {
+      this.#accepting--;
     }
   }
 
