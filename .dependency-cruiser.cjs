@@ -80,7 +80,7 @@ module.exports = {
       comment: "What no entry point of the package leads to is left over.",
       severity: "error",
       from: { path: under(entryPoints) },
-      to: { path: "^src/", reachable: false },
+      to: { path: "^src/", pathNot: under(entryPoints), reachable: false },
     },
     { name: "everything-resolves", severity: "error", from: {}, to: { couldNotResolve: true } },
     {

@@ -136,6 +136,18 @@ const unit = scenario === "runs" ? "run" : "chunk";
 console.log(`CPU µs a ${unit}, median of ${rounds} (least to most); ${unit}s/s of one noisy machine`);
 const spread = (values: readonly number[]) =>
   `${format(median(values))} (${format(Math.min(...values))} to ${format(Math.max(...values))})`;
+const ratio = (ours: readonly number[], before: readonly number[]) =>
+  median(ours.map((value, round) => value / before[round]!)).toFixed(3);
+for (const [i, server] of servers.entries()) {
+  const before = servers[i - 1];
+  if (!server.name.endsWith("ours") || !before?.name.endsWith("before")) continue;
+  const ofDatabase = server.name.startsWith("postgres")
+    ? `, PostgreSQL ${ratio(server.database, before.database)}`
+    : "";
+  console.log(
+    `${server.name} ÷ before, median of the rounds' ratios: ${ratio(server.own, before.own)}, main thread ${ratio(server.mainThread, before.mainThread)}${ofDatabase}`,
+  );
+}
 for (const { name, own, mainThread, database, perSecond } of servers) {
   const ofDatabase = name.startsWith("postgres") ? `  PostgreSQL ${spread(database)}` : "";
   console.log(

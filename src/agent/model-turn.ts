@@ -88,13 +88,13 @@ export async function* modelTurn(
     if (heard.length > 0) yield heard;
   }
 
-  yield reasoning.end();
-  if (!stream && text !== "") yield { event: "RunContent", content: text, content_type: "str" };
-
+  const rest = reasoning.end();
+  if (!stream && text !== "") rest.push({ event: "RunContent", content: text, content_type: "str" });
   const timeToFirstToken =
     firstToken === undefined ? {} : { time_to_first_token: (firstToken - start) / 1000 };
   const finish = { finish_reason: finishReason };
-  yield { event: "ModelRequestCompleted", ...identity, ...usage, ...timeToFirstToken, ...finish };
+  rest.push({ event: "ModelRequestCompleted", ...identity, ...usage, ...timeToFirstToken, ...finish });
+  yield rest;
   const message = newMessage("assistant", {
     ...(text === "" ? {} : { content: text }),
     ...(calls.length === 0 ? {} : { tool_calls: calls }),

@@ -178,6 +178,15 @@ export interface RunPreview {
   order: number;
 }
 
+/** A run as whoever follows its session knows it. */
+export interface RunInSession {
+  runId: string;
+  agentId: string;
+  status: RunStatus;
+  /** Its place among all runs. */
+  order: number;
+}
+
 /** A run as it is stored. */
 export interface StoredRun {
   run: Run;

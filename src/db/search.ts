@@ -59,9 +59,20 @@ export function tellingWords(text: string): string[] {
   return long.sort((a, b) => b.length - a.length).slice(0, mostWords);
 }
 
+/** Words of users that were asked for last: each run asks twice, and hashing costs more than all else that it asks. */
+const ownerWords = new Map<string, string>();
+const mostOwnerWords = 1000;
+
 /** The one word that stands for a user in an index of words. */
 export function ownerWord(userId: string | undefined): string {
-  return userId === undefined ? "" : `u${hash("sha256", userId).slice(0, 32)}`;
+  if (userId === undefined) return "";
+  let word = ownerWords.get(userId);
+  if (word === undefined) {
+    word = `u${hash("sha256", userId).slice(0, 32)}`;
+    if (ownerWords.size === mostOwnerWords) ownerWords.clear();
+    ownerWords.set(userId, word);
+  }
+  return word;
 }
 
 /** Characters of a text that are searchable. PostgreSQL takes no index entry of more than 1 MiB. */

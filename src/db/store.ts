@@ -3,6 +3,7 @@ import type { Engine } from "./engine.ts";
 import type { Principal } from "./principal.ts";
 import { historyQuery } from "./queries/history.ts";
 import type { Tables } from "./schema.ts";
+import { JobStore } from "./stores/jobs.ts";
 import { MediaStore } from "./stores/media.ts";
 import { MemoryStore } from "./stores/memories.ts";
 import { RunProgressStore } from "./stores/run-progress.ts";
@@ -16,6 +17,7 @@ import { UserStore } from "./stores/users.ts";
 export interface Store {
   readonly runs: RunStore;
   readonly progress: RunProgressStore;
+  readonly jobs: JobStore;
   readonly media: MediaStore;
   readonly memories: MemoryStore;
   readonly sessions: SessionStore;
@@ -33,6 +35,7 @@ export function storeFactory(engine: Engine, db: Kysely<Tables>): (principal: Pr
     return {
       runs: new RunStore(engine, history, scope, media),
       progress: new RunProgressStore(engine, scope),
+      jobs: new JobStore(engine, scope),
       media,
       memories: new MemoryStore(engine, scope, now),
       sessions: new SessionStore(engine, scope),

@@ -41,9 +41,9 @@ export function fold(events: Iterable<RunEventBody & { event_index: number }>): 
 function standing<TEvent extends RunEventBody & { event_index: number }>(events: Iterable<TEvent>): TEvent[] {
   const kept: TEvent[] = [];
   for (const event of events) {
-    if (event.event === "RunRecovered") {
-      while (kept.length > 0 && kept.at(-1)!.event_index >= event.discard_from_index) kept.pop();
-    }
+    // A run's end may stand in the place of events that were sent, and lost before they were stored.
+    const from = event.event === "RunRecovered" ? event.discard_from_index : event.event_index;
+    while (kept.length > 0 && kept.at(-1)!.event_index >= from) kept.pop();
     kept.push(event);
   }
   return kept;

@@ -322,7 +322,7 @@ const controlSchema = z
       message: z.string(),
     }),
     z.object({ event: z.literal("subscribed"), ...resumption, current_event_count: z.int() }),
-    z.object({ event: z.literal("error"), run_id: z.string(), error: z.string() }),
+    z.object({ event: z.literal("error"), run_id: z.string(), error: z.string(), error_type: z.string() }),
   ])
   .openapi("ResumeControl", {
     description: "No event of the run: its frame has no `id:`.",

@@ -33,7 +33,7 @@ export async function* eventFrames(
     }
   } catch (error) {
     if (!(error instanceof LogGoneError)) throw error;
-    yield controlFrame("error", { run_id: error.runId, error: error.message });
+    yield controlFrame("error", { run_id: error.runId, error: error.message, error_type: error.code });
   }
 }
 

@@ -56,9 +56,10 @@ export class LogWriter {
       ...hooks,
       bufferBytes: this.#options.bufferBytes,
       onDirty: (writer, urgent) => {
-        this.#dirty.add(writer);
+        const isNew = !this.#dirty.has(writer);
+        if (isNew) this.#dirty.add(writer);
         if (urgent) this.#writeNow();
-        else this.#writeWithin(interval);
+        else if (isNew) this.#writeWithin(interval);
       },
     });
   }

@@ -96,6 +96,7 @@ export class DurableRunner implements Runner {
   readonly #arriving = new Set<string>();
   /** Runs that are being accepted. */
   #accepting = 0;
+  readonly #stopped = new AbortController();
   #draining = false;
   /** Whether the time for runs under way is over. */
   #overdue = false;
@@ -151,6 +152,11 @@ export class DurableRunner implements Runner {
       logger: options.logger,
       run: (claimed) => this.#takeUp(claimed),
     });
+  }
+
+  /** Aborted when this process stops and lets go of its readers. */
+  get stopped(): AbortSignal {
+    return this.#stopped.signal;
   }
 
   /** How many runs are under way here. */
@@ -259,6 +265,7 @@ export class DurableRunner implements Runner {
       .finally(() => this.#arriving.delete(runId));
     if (acceptance.kind === "repeated") return acceptance;
     for (const other of acceptance.interrupted) this.#interrupt(other);
+    this.#db.signals().publish({ kind: "session", sessionId, runId });
     if (background) {
       this.#waits(sessionId);
       return { kind: "queued", runId, sessionId };
@@ -313,6 +320,7 @@ export class DurableRunner implements Runner {
         return { ...submitted, shownAfter: -1 };
       }
       const { row, lastIndex } = next.progress;
+      this.#db.signals().publish({ kind: "session", sessionId: row.session_id, runId: row.run_id });
       const shownAfter = lastIndex - 1;
       if (background) {
         this.#waits(row.session_id);
@@ -433,6 +441,7 @@ export class DurableRunner implements Runner {
     clearTimeout(timer);
     await this.#afterRun.settled(limit - (performance.now() - since));
     this.#watch.close();
+    this.#stopped.abort();
     this.#unsubscribe?.();
     await this.#housekeeping.stop();
     await this.#lease.release();

@@ -52,7 +52,7 @@ const rows: Record<string, Row> = {
   "get /sessions/{session_id}/runs": { needs: ["sessions:read"] },
   "get /sessions/{session_id}/runs/{run_id}": { needs: ["sessions:read"] },
   "get /sessions/{session_id}/run-previews": { needs: ["sessions:read"] },
-  "get /sessions/{session_id}/stream": { needs: ["agents:run", "agents:read"], coming: true },
+  "get /sessions/{session_id}/stream": { needs: ["agents:run", "agents:read"] },
   "get /memories": { needs: ["memories:read"] },
   "post /memories": { needs: ["memories:write"], body: { memory: "tea" } },
   "delete /memories": { needs: ["memories:delete"], body: { memory_ids: ["none"] } },
@@ -77,11 +77,11 @@ const rows: Record<string, Row> = {
   "post /metrics/refresh": { needs: ["metrics:write"], coming: true },
   "get /metrics/refresh/status": { needs: ["metrics:read"], coming: true },
   "get /metrics/prometheus": { needs: ["metrics:read"], coming: true },
-  "get /queue/stats": { needs: "admin", coming: true },
-  "get /queue/jobs": { needs: "admin", coming: true },
-  "get /queue/jobs/{run_id}": { needs: "admin", coming: true },
-  "post /queue/jobs/{run_id}/requeue": { needs: "admin", coming: true },
-  "get /queue/nodes": { needs: "admin", coming: true },
+  "get /queue/stats": { needs: "admin" },
+  "get /queue/jobs": { needs: "admin" },
+  "get /queue/jobs/{job_id}": { needs: "admin" },
+  "post /queue/jobs/{job_id}/requeue": { needs: "admin" },
+  "get /queue/nodes": { needs: "admin" },
 };
 
 const served = Object.entries(rows).filter(([, row]) => !row.coming);

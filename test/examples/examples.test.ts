@@ -39,6 +39,7 @@ test("every example is run here", () => {
   );
   expect(examples.toSorted()).toEqual([
     "ai-sdk.ts",
+    "client.ts",
     "copilot.ts",
     "custom-routes.ts",
     "mount.ts",
@@ -63,6 +64,26 @@ describe("copilot", () => {
       });
       await stop(program);
     }
+  });
+});
+
+describe("client", () => {
+  const ask = (url: string, message: string) =>
+    startProgram("examples/client.ts", { AGENTOS_URL: url }, [message]);
+
+  test("shows the answer as it comes, and stops the run when it is interrupted", async () => {
+    const { program, url } = await start("copilot", withModel());
+    expect(await (await ask(url, "Summarize this thread")).ended).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^You said: Summarize this thread .*\ncompleted, \d+ tokens\n$/),
+    });
+    const slow = await ask(url, "[[tokens=1000]] [[delay=20]]");
+    await slow.prints(/word5 /);
+    slow.signal("SIGINT");
+    const { code, stdout } = await slow.ended;
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/\ncancelled, \d+ tokens\n$/);
+    await stop(program);
   });
 });
 

@@ -1,6 +1,7 @@
 import { tool } from "agentos-ts";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as z from "zod";
+import { engines } from "../support/engines.ts";
 import { framesOf } from "../support/read-events.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { bearer, sign } from "../support/tokens.ts";
@@ -31,6 +32,7 @@ interface Document {
 let server: TestServer;
 let document: Document;
 let runId: string;
+let failedId: string;
 let mediaId: string;
 let memoryId: string;
 
@@ -49,7 +51,9 @@ beforeAll(async () => {
     inputSchema: z.object({ a: z.number(), b: z.number() }),
     execute: ({ a, b }) => a + b,
   });
+  const [sqlite] = engines;
   server = await startServer({
+    db: sqlite!.connect(await sqlite!.createLocation()),
     agent: { tools: [add], enableAgenticMemory: true, enableSessionSummaries: true },
     os: { name: "Acme" },
   });
@@ -62,6 +66,9 @@ beforeAll(async () => {
   const run = await (await fetch(`${server.url}/agents/copilot/runs`, { method: "POST", body: form })).json();
   runId = run.run_id;
   mediaId = run.input.files[0].id;
+  const background = { message: "no [[error=400]]", background: true };
+  failedId = (await (await send("POST", "/agents/copilot/runs", background)).json()).run_id;
+  await (await send("POST", `/agents/copilot/runs/${failedId}/resume`)).text();
   const memory = { memory: "Likes tea", user_id: "ada", topics: ["drinks"] };
   memoryId = (await (await send("POST", "/memories", memory)).json()).memory_id;
 });
@@ -139,6 +146,20 @@ const calls: Record<string, [fine: Call, wrong: Call | undefined]> = {
   "get /agents/{agent_id}/runs/{run_id}/checkpoints/{message_index}": [
     () => send("GET", `/agents/copilot/runs/${runId}/checkpoints/2`),
     () => send("GET", `/agents/copilot/runs/${runId}/checkpoints/999`),
+  ],
+  "get /queue/stats": [() => send("GET", "/queue/stats"), undefined],
+  "get /queue/nodes": [() => send("GET", "/queue/nodes"), undefined],
+  "get /queue/jobs": [
+    () => send("GET", "/queue/jobs?status=failed,completed"),
+    () => send("GET", "/queue/jobs?status=lost"),
+  ],
+  "get /queue/jobs/{job_id}": [
+    () => send("GET", `/queue/jobs/${failedId}`),
+    () => send("GET", "/queue/jobs/none"),
+  ],
+  "post /queue/jobs/{job_id}/requeue": [
+    () => send("POST", `/queue/jobs/${failedId}/requeue`),
+    () => send("POST", "/queue/jobs/none/requeue"),
   ],
   "get /media/{media_id}": [() => send("GET", `/media/${mediaId}`), () => send("GET", "/media/%00")],
   "post /sessions": [

@@ -37,6 +37,8 @@ describe("what it holds", () => {
     expect([...top].toSorted()).toEqual(["CHANGELOG.md", "LICENSE", "README.md", "dist", "package.json"]);
     expect(files).toContain("dist/index.js");
     expect(files).toContain("dist/index.d.ts");
+    expect(files).toContain("dist/client/index.js");
+    expect(files).toContain("dist/client/index.d.ts");
     const strays = files.filter((file) => /\.test\.|(?<!\.d)\.ts$|\.map$|tsconfig|\.env/.test(file));
     expect(strays).toEqual([]);
   });
@@ -106,6 +108,13 @@ describe("a project in JavaScript", () => {
     expect(await readdir(join(folder, "node_modules"))).not.toContain("swagger-ui-dist");
   });
 
+  test("is asked by the client of the package", async () => {
+    const { stdout } = await run(process.execPath, ["ask.js", url, "hello client"], { cwd: folder });
+    const { folded, stored } = JSON.parse(stdout);
+    expect(stored).toContain("hello client");
+    expect(folded).toBe(stored);
+  });
+
   test("stops cleanly", async () => {
     expect(await stop()).toBe(0);
   });
@@ -126,11 +135,33 @@ describe("a project in TypeScript", () => {
       },
       files: ["types.ts"],
     };
+    expect(await checked(tsconfig)).toBe("");
+  });
+
+  test("gets those of the client in a page too, where there is nothing of Node", async () => {
+    const tsconfig = {
+      compilerOptions: {
+        module: "esnext",
+        moduleResolution: "bundler",
+        target: "es2022",
+        lib: ["es2024", "dom"],
+        strict: true,
+        noEmit: true,
+        skipLibCheck: false,
+        types: [],
+      },
+      files: ["page.ts"],
+    };
+    expect(await checked(tsconfig)).toBe("");
+  });
+
+  /** What the compiler finds wrong. */
+  async function checked(tsconfig: object): Promise<string> {
     await writeFile(join(folder, "tsconfig.json"), JSON.stringify(tsconfig));
     const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
-    const checked = await run(process.execPath, [tsc, "-p", folder]).catch(
+    const { stdout } = await run(process.execPath, [tsc, "-p", folder]).catch(
       (error: { stdout: string }) => error,
     );
-    expect(checked.stdout).toBe("");
-  });
+    return stdout;
+  }
 });

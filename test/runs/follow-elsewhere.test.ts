@@ -105,7 +105,11 @@ describe.each(engines)("on $name", (engine) => {
     await sql("DELETE FROM runs");
     const frames = resumedFrames(await restOf(reader));
     expect(frames).toEqual([
-      { id: undefined, event: "error", data: { event: "error", run_id: runId, error: expect.any(String) } },
+      {
+        id: undefined,
+        event: "error",
+        data: { event: "error", run_id: runId, error: expect.any(String), error_type: "log_gone" },
+      },
     ]);
     expect(frames[0]!.data.error).toMatch(/deleted/);
   });

@@ -15,22 +15,26 @@ export interface FailedStart {
   stderr: string;
 }
 
-const app = fileURLToPath(new URL("../conformance/serve.ts", import.meta.url));
+/** The conformance app: the agents `copilot` and `approver`. */
+const conformanceApp = new URL("../conformance/serve.ts", import.meta.url);
 
-function launch(environment: Record<string, string>): ChildProcess {
-  return spawn(process.execPath, ["--conditions=agentos-source", app], {
+function launch(environment: Record<string, string>, app = conformanceApp): ChildProcess {
+  return spawn(process.execPath, ["--conditions=agentos-source", fileURLToPath(app)], {
     env: { ...process.env, PORT: "0", LOG_LEVEL: "silent", ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
 }
 
 /**
- * Starts the conformance app: the agents `copilot` and `approver`.
+ * Starts an app: the conformance app where no other is given.
  *
  * @returns once it listens
  */
-export async function startServerProcess(environment: Record<string, string>): Promise<ServerProcess> {
-  const child = launch(environment);
+export async function startServerProcess(
+  environment: Record<string, string>,
+  app?: URL,
+): Promise<ServerProcess> {
+  const child = launch(environment, app);
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const url = await new Promise<string>((resolve, reject) => {
     let output = "";

@@ -114,28 +114,25 @@ export function acceptQuery(db: Kysely<Tables>) {
             )
             .returning("runs.run_id"),
         )
-        // What was said in a session that is adopted is found by its owner from now on. Asked for by a list that is mostly
-        // empty, so that a session that is not adopted costs nothing here.
+        .with("adopted", (cte) =>
+          cte
+            .selectFrom("session")
+            .innerJoin("given", "given.session_id", "session.session_id")
+            .select(["session.session_id", "given.owner"])
+            .where("session.owner_before", "is", null)
+            .where("session.user_id", "is not", null)
+            .whereRef("session.created_at", "<>", "given.at"),
+        )
+        // What was said in a session that is adopted is found by its owner from now on. Whether there is one is looked at
+        // once, so that a batch without costs nothing here.
         .with("passed_on", (cte) =>
           cte
             .updateTable("session_texts")
-            .set({
-              owner: sql<string>`(SELECT owner FROM given WHERE given.session_id = session_texts.session_id)`,
-            })
-            .where("owner", "=", "")
-            .where((eb) =>
-              eb(
-                "session_texts.session_id",
-                "=",
-                sql<string>`ANY (ARRAY (${eb
-                  .selectFrom("session")
-                  .innerJoin("given", "given.session_id", "session.session_id")
-                  .select("session.session_id")
-                  .where("session.owner_before", "is", null)
-                  .where("session.user_id", "is not", null)
-                  .whereRef("session.created_at", "<>", "given.at")}))`,
-              ),
-            ),
+            .from("adopted")
+            .set((eb) => ({ owner: eb.ref("adopted.owner") }))
+            .whereRef("session_texts.session_id", "=", "adopted.session_id")
+            .where("session_texts.owner", "=", "")
+            .where((eb) => eb.exists(eb.selectFrom("adopted as any_adopted").select("any_adopted.owner"))),
         )
         .selectFrom("session")
         .selectAll()

@@ -75,12 +75,19 @@ const textColumns: Column<LogWrite>[] = [
 ];
 
 /**
+ * Says it so that PostgreSQL does not see that an index of the runs under way would do: that one is full of entries of runs
+ * that have ended since the last vacuum, and would be read whole. The key is what leads to a run.
+ */
+const isRunning = "runs.status || '' = 'running'";
+
+/**
  * The text of the statement that adds to the logs and rows of many runs at once, and gives the ids of those runs that are
  * still the caller's. Its values are those of {@link appendValues}.
  */
 export function appendText(schema: string): string {
   const table = (name: string) => `"${schema.replaceAll('"', '""')}"."${name}"`;
   let parameters = 0;
+  const [rowIds, appendIds] = [1, rowColumns.length + 1].map((parameter) => `$${parameter}::text[]`);
   const batch = <TRow>(alias: string, columns: readonly Column<TRow>[]) => {
     const arrays = columns.map(([, type]) => `$${++parameters}::${type}[]`).join(", ");
     return `unnest(${arrays}) AS ${alias}(${namesOf(columns)})`;
@@ -92,12 +99,12 @@ WITH rows AS (
   SELECT * FROM ${batch("a", appendColumns)}
 ), updated AS (
   UPDATE ${table("runs")} runs SET ${snapshot.map(([name]) => `${name} = r.${name}`).join(", ")}
-  FROM rows r WHERE runs.run_id = r.run_id AND runs.attempt = r.attempt AND runs.status = 'running'
+  FROM rows r WHERE runs.run_id = ANY (${rowIds}) AND runs.run_id = r.run_id AND runs.attempt = r.attempt AND ${isRunning}
   RETURNING runs.run_id
 ), locked AS (
   -- FOR SHARE makes a takeover wait for this commit; without it an append under way would land after the takeover.
   SELECT runs.run_id FROM ${table("runs")} runs JOIN appends a ON runs.run_id = a.run_id AND runs.attempt = a.attempt
-  WHERE runs.status = 'running' ORDER BY runs.run_id FOR SHARE OF runs
+  WHERE runs.run_id = ANY (${appendIds}) AND ${isRunning} ORDER BY runs.run_id FOR SHARE OF runs
 ), owned AS (
   SELECT run_id FROM updated UNION ALL SELECT run_id FROM locked
 ), logged AS (

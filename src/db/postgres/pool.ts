@@ -6,12 +6,27 @@ const defaultQueryTimeout = 30_000;
 /** How long a caller waits for a connection, in milliseconds. */
 const checkoutTimeout = 5_000;
 
+interface PoolOptions {
+  /** What PostgreSQL lists the connections as. */
+  name?: string;
+  /** Milliseconds. */
+  queryTimeout?: number;
+  /** Whether statements are about many rows, each found by its key. */
+  forBatches?: boolean;
+}
+
+/**
+ * A statement is planned once for each connection, maybe while tables and batches are small, and the plan is kept while they
+ * grow: reading a whole table, or comparing each row with each, must not look cheap then.
+ */
+const plansForBatches = "SET enable_seqscan = off; SET enable_nestloop = off";
+
 /** A pool whose connections report every lost one, and give whole numbers as numbers. */
 export function createPool(
   url: string,
   max: number,
   onError: (error: Error) => void,
-  { name = "agentos", queryTimeout = defaultQueryTimeout } = {},
+  { name = "agentos", queryTimeout = defaultQueryTimeout, forBatches = false }: PoolOptions = {},
 ): pg.Pool {
   const pool = new pg.Pool({
     connectionString: url,
@@ -22,6 +37,7 @@ export function createPool(
     idle_in_transaction_session_timeout: 5_000,
     keepAlive: true,
     application_name: name,
+    ...(forBatches && { onConnect: async (client) => void (await client.query(plansForBatches)) }),
     types: { getTypeParser: typeParser as typeof pg.types.getTypeParser },
   });
   pool.on("error", onError);

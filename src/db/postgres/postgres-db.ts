@@ -95,7 +95,7 @@ export class PostgresDb implements Database {
     // A lost idle connection is replaced at the next query; a query that fails says so itself.
     const onError = () => undefined;
     this.#pool = createPool(url, options.poolSize ?? 10, onError);
-    this.#logPool = createPool(url, 1, onError);
+    this.#logPool = createPool(url, 1, onError, { forBatches: true });
     this.#controlPool = createPool(url, 1, onError);
     const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: telling(this.#pool) }) }).withSchema(
       this.#schema,

@@ -142,13 +142,11 @@ export class SqliteDb implements Database {
 
   async writeLogs(writes: readonly LogWrite[], { again = false } = {}): Promise<ReadonlySet<string>> {
     const { commit, db, writes: statements } = this.#opened;
-    const lost = new Set<string>();
-    await Promise.all(
-      writes.map(async (write) => {
-        const kept = await commit.run(() => statements.append(write), isPromise(write));
-        if (!kept) lost.add(write.runId);
-      }),
+    const refused = await commit.run(
+      () => writes.filter((write) => !statements.append(write)),
+      writes.some(isPromise),
     );
+    const lost = new Set(refused.map(({ runId }) => runId));
     if (again) for (const runId of await endedByThese(db, writes)) lost.delete(runId);
     return lost;
   }

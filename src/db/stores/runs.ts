@@ -1,3 +1,4 @@
+import type { SelectQueryBuilder } from "kysely";
 import { ConflictError, NotFoundError, QueueFullError } from "../../errors.ts";
 import type { JsonValue } from "../../events/json.ts";
 import { type Message, mediaIn } from "../../events/messages.ts";
@@ -15,13 +16,18 @@ import type {
   LogStanding,
   NewRun,
   RunFilter,
+  RunInSession,
   RunPreview,
   SessionRuns,
   StoredEvents,
   StoredRun,
 } from "../records.ts";
+import type { Tables } from "../schema.ts";
 import type { MediaStore } from "./media.ts";
 import type { Scope } from "./scope.ts";
+
+/** Runs of a session that a follower is told of at once. */
+const fewRuns = 100;
 
 /** Runs whose messages are asked for at once: a statement takes so many values only. */
 const runsAtOnce = 1000;
@@ -240,6 +246,45 @@ export class RunStore {
       }
     }
     return standings;
+  }
+
+  /** The runs of a session that wait or are under way, in their order. */
+  underWay(sessionId: string): Promise<RunInSession[]> {
+    return this.#briefly(sessionId, (query) => query.where("status", "in", ["pending", "running"]));
+  }
+
+  /** The next runs of a session after a place in the order of all. */
+  laterThan(sessionId: string, order: number): Promise<RunInSession[]> {
+    return this.#briefly(sessionId, (query) => query.where("queue_seq", ">", order).limit(fewRuns));
+  }
+
+  /** One run of a session. */
+  async inSession(sessionId: string, runId: string): Promise<RunInSession | undefined> {
+    return (await this.#briefly(sessionId, (query) => query.where("run_id", "=", runId)))[0];
+  }
+
+  /** The place of a session's last run in the order of all; 0 where it has none. */
+  async lastOrder(sessionId: string): Promise<number> {
+    const last = await this.#pageOf({ sessionId, limit: 1 }).select("queue_seq").executeTakeFirst();
+    return last?.queue_seq ?? 0;
+  }
+
+  async #briefly(
+    sessionId: string,
+    narrow: (query: SelectQueryBuilder<Tables, "runs", object>) => SelectQueryBuilder<Tables, "runs", object>,
+  ): Promise<RunInSession[]> {
+    const query = this.#engine.db
+      .selectFrom("runs")
+      .where("session_id", "=", sessionId)
+      .where((eb) => this.#scope.runs(eb))
+      .orderBy("queue_seq");
+    const rows = await narrow(query).select(["run_id", "agent_id", "status", "queue_seq"]).execute();
+    return rows.map((row) => ({
+      runId: row.run_id,
+      agentId: row.agent_id,
+      status: row.status as RunStatus,
+      order: row.queue_seq,
+    }));
   }
 
   async #messagesOf(runIds: readonly string[]): Promise<Map<string, Message[]>> {

@@ -97,7 +97,6 @@ const createRun = createRoute({
       "idempotency-key": z.string().optional().openapi({
         description:
           "Names the request. Sent again within 24 hours by the same user, it gives the same run instead of another one.",
-        example: "3f0a6c1e-order-17",
       }),
     }),
     body: {

@@ -107,8 +107,8 @@ async function resume(served: Served, c: Context): Promise<Response> {
 
   async function* frames(): AsyncGenerator<string, void, void> {
     const refusal = refusalOf(run_id, standing, start);
-    if (refusal !== undefined) {
-      yield controlFrame("error", { run_id, error: refusal });
+    if (refusal) {
+      yield controlFrame("error", { run_id, ...refusal });
       return;
     }
     if (isOver) yield replayFrame(run_id, standing, { start, asked: last_event_index, served });
@@ -119,12 +119,22 @@ async function resume(served: Served, c: Context): Promise<Response> {
 }
 
 /** Why a log cannot be read from where a reader wants to, where it cannot. */
-function refusalOf(runId: string, standing: LogStanding, start: number): string | undefined {
+function refusalOf(
+  runId: string,
+  standing: LogStanding,
+  start: number,
+): { error: string; error_type: string } | undefined {
   const { lastIndex } = standing;
   if (start > lastIndex) {
-    return `The run has ${lastIndex + 1} events so far: there is none with the index ${start}. Resume from a smaller one.`;
+    return {
+      error: `The run has ${lastIndex + 1} events so far: there is none with the index ${start}. Resume from a smaller one.`,
+      // A reader that had this event from a server that died may come back until the run is ended.
+      error_type: "ahead_of_log",
+    };
   }
-  return isSwept(standing, start) ? new LogGoneError(runId, "swept").message : undefined;
+  if (!isSwept(standing, start)) return undefined;
+  const { message, code } = new LogGoneError(runId, "swept");
+  return { error: message, error_type: code };
 }
 
 /** Before what a run that is under way has said, and what it will say. */
