@@ -23,7 +23,7 @@ export async function requeueOf(
   }
   const agent = agents.get(row.agent_id);
   if (!agent) throw new ConflictError(`The agent "${row.agent_id}" is not served here.`);
-  const { stream, dependencies, output } = await requestOf(row, agent, store);
+  const { stream, dependencies, scopes, output } = await requestOf(row, agent, store);
   return {
     agent,
     runId,
@@ -33,6 +33,8 @@ export async function requeueOf(
     regenerate: false,
     stream,
     ...(dependencies && { dependencies }),
+    // Whoever has it done again lends it none of its own rights.
+    ...(scopes && { ofCaller: { scopes } }),
     ...(output && { output }),
   };
 }

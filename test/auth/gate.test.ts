@@ -168,6 +168,25 @@ describe("the server's own", () => {
     expect((await get("/agents/copilot", none)).status).toBe(403);
   });
 
+  test("the document tells the scopes, and how it refuses", async () => {
+    const { paths, components } = await (await get("/openapi.json")).json();
+    expect(components.securitySchemes.token).toMatchObject({ type: "http", scheme: "bearer" });
+    const { responses, security, description } = paths["/sessions"].get;
+    expect(Object.keys(responses)).toEqual(expect.arrayContaining(["200", "401", "403"]));
+    expect(security).toEqual([{ token: [] }]);
+    expect(description).toContain("`sessions:read`");
+    expect(paths["/health"].get.security).toEqual([]);
+    expect(Object.keys(paths["/health"].get.responses)).not.toContain("401");
+  });
+
+  test("no answer may be kept by a cache, nor be read by a page with credentials", async () => {
+    const headers = { ...bearer(await token(["agents:read"])), origin: "http://localhost:3000" };
+    const answer = await get("/agents", { headers });
+    expect(answer.headers.get("cache-control")).toBe("no-store");
+    expect(answer.headers.get("access-control-allow-origin")).toBe("http://localhost:3000");
+    expect(answer.headers.get("access-control-allow-credentials")).toBe(null);
+  });
+
   test("a refusal does not tell what the server would take, and is written down", async () => {
     const stranger = await sign(createIssuer().privateKey, { sub: "eve", jti: "made-up" });
     const answer = await get("/sessions/7?token=in-the-query", { headers: bearer(stranger) });

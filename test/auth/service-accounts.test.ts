@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { type Engine, engines } from "../support/engines.ts";
+import { readFrames } from "../support/read-events.ts";
 import { query } from "../support/second-connection.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { bearer, createIssuer, sign } from "../support/tokens.ts";
@@ -109,6 +110,31 @@ describe.each(engines)("on $name", (engine: Engine) => {
       expect.objectContaining({ method: "DELETE", path: `/service-accounts/${account.id}`, user_id: "root" }),
     );
   });
+
+  test.runIf(engine.name === "postgres")(
+    "revoked on one node, it is refused on the others at once",
+    async () => {
+      const other = await startServer({
+        db: engine.connect(location),
+        os: { authorization: { verificationKeys: issuer.pem }, drainTimeout: 0 },
+      });
+      onTestFinished(() => other.close());
+      const account = await mint({ scopes: ["agents:run", "config:read"] });
+      const own = bearer(account.token);
+      const status = async () => (await fetch(`${other.url}/config`, { headers: own })).status;
+      expect(await status()).toBe(200);
+      const stream = await fetch(`${other.url}/agents/copilot/runs`, {
+        method: "POST",
+        headers: { ...own, "content-type": "application/json" },
+        body: JSON.stringify({ message: "[[tokens=900]] [[delay=50]]" }),
+      });
+      const read = readFrames(stream);
+      await send(admin, "DELETE", `/service-accounts/${account.id}`);
+      expect(await status()).toBe(401);
+      // The other node looks every few seconds.
+      expect((await read).at(-1)?.event).not.toBe("RunCompleted");
+    },
+  );
 
   test("one that is over is refused", async () => {
     const account = await mint({ expires_in_days: 1 });

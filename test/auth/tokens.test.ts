@@ -6,8 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Agent, AgentOS, type Algorithm, type AuthorizationOptions, EchoModel, tool } from "agentos-ts";
 import { exportJWK } from "jose";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import * as z from "zod";
+import { readFrames } from "../support/read-events.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { bearer, createIssuer, type Issuer, inSeconds, issuerOf, sign } from "../support/tokens.ts";
 
@@ -20,7 +21,7 @@ const issuer = createIssuer();
 const claims = { sub: "ada", scopes: ["agents:read"] };
 
 async function start(authorization: AuthorizationOptions): Promise<TestServer> {
-  const server = await startServer({ os: { authorization } });
+  const server = await startServer({ os: { authorization, drainTimeout: 0 } });
   servers.push(server);
   return server;
 }
@@ -76,34 +77,34 @@ describe("algorithms", () => {
 });
 
 describe("claims", () => {
-  test.each<[string, object, number]>([
-    ["over for 5 s, which is within the leeway", { exp: inSeconds(-5) }, 200],
-    ["over for a minute", { exp: inSeconds(-60) }, 401],
-    ["good from in 5 s on, within the leeway", { nbf: inSeconds(5) }, 200],
-    ["good from in a minute on", { nbf: inSeconds(60) }, 401],
-    ["no end", { exp: undefined }, 401],
-    ["an end that is no number", { exp: "tomorrow" }, 401],
-    ["another issuer", { iss: "https://evil.example" }, 401],
-    ["no issuer", { iss: undefined }, 401],
-    ["one of several audiences", { aud: ["x", "acme"] }, 200],
-    ["a beginning of the audience", { aud: "acm" }, 401],
-    ["a user of the server's own", { sub: "sa:nightly" }, 401],
-    ["a user that is a number", { sub: 7 }, 401],
-    ["a user with a line break", { sub: "ada\nadmin: true" }, 401],
-    ["a user that is longer than any", { sub: "a".repeat(256) }, 401],
-    ["a session that is an object", { session_id: {} }, 401],
-    ["scopes as words", { scopes: "openid agents:read" }, 200],
-    ["scopes under the other name", { scopes: undefined, scope: "agents:read" }, 200],
-    ["scopes that are a number", { scopes: 7 }, 403],
-    ["scopes that are an object", { scopes: { "agents:read": true } }, 403],
-    ["scopes with something else among them", { scopes: [null, {}, 7, "agents:read"] }, 200],
+  test.each<[string, () => object, number]>([
+    ["over for 5 s, which is within the leeway", () => ({ exp: inSeconds(-5) }), 200],
+    ["over for a minute", () => ({ exp: inSeconds(-60) }), 401],
+    ["good from in 5 s on, within the leeway", () => ({ nbf: inSeconds(5) }), 200],
+    ["good from in a minute on", () => ({ nbf: inSeconds(60) }), 401],
+    ["no end", () => ({ exp: undefined }), 401],
+    ["an end that is no number", () => ({ exp: "tomorrow" }), 401],
+    ["another issuer", () => ({ iss: "https://evil.example" }), 401],
+    ["no issuer", () => ({ iss: undefined }), 401],
+    ["one of several audiences", () => ({ aud: ["x", "acme"] }), 200],
+    ["a beginning of the audience", () => ({ aud: "acm" }), 401],
+    ["a user of the server's own", () => ({ sub: "sa:nightly" }), 401],
+    ["a user that is a number", () => ({ sub: 7 }), 401],
+    ["a user with a line break", () => ({ sub: "ada\nadmin: true" }), 401],
+    ["a user that is longer than any", () => ({ sub: "a".repeat(256) }), 401],
+    ["a session that is an object", () => ({ session_id: {} }), 401],
+    ["scopes as words", () => ({ scopes: "openid agents:read" }), 200],
+    ["scopes under the other name", () => ({ scopes: undefined, scope: "agents:read" }), 200],
+    ["scopes that are a number", () => ({ scopes: 7 }), 403],
+    ["scopes that are an object", () => ({ scopes: { "agents:read": true } }), 403],
+    ["scopes with something else among them", () => ({ scopes: [null, {}, 7, "agents:read"] }), 200],
   ])("%s", async (_, changed, status) => {
     const server = await start({
       verificationKeys: issuer.pem,
       issuer: "https://issuer.example",
       audience: "acme",
     });
-    const all = { ...claims, iss: "https://issuer.example", aud: "acme", ...changed };
+    const all = { ...claims, iss: "https://issuer.example", aud: "acme", ...changed() };
     expect(await ask(server, await sign(issuer.privateKey, all))).toMatchObject({ status });
   });
 
@@ -256,6 +257,34 @@ describe("a key set at the issuer's", () => {
     }
     // The cooldown holds: the issuer was asked a moment ago.
     expect(remote.asked()).toBe(1);
+  });
+
+  test("that changes takes in the new key and lets go of the old one, of what was verified and of open streams too", async () => {
+    const real = performance.now.bind(performance);
+    let passed = 0;
+    const clock = vi.spyOn(performance, "now").mockImplementation(() => real() + passed);
+    onTestFinished(() => clock.mockRestore());
+    const next = createIssuer();
+    const keys = [await jwk(issuer, "one")];
+    const remote = await serveKeys(() => keys);
+    const server = await start({ jwksUrl: remote.url });
+    const scopes = ["agents:read", "agents:run"];
+    const old = await sign(issuer.privateKey, { ...claims, scopes }, { kid: "one" });
+    const stream = await fetch(`${server.url}/agents/copilot/runs`, {
+      method: "POST",
+      headers: { ...bearer(old), "content-type": "application/json" },
+      body: JSON.stringify({ message: "[[tokens=400]] [[delay=50]]" }),
+    });
+    expect(stream.status).toBe(200);
+    const read = readFrames(stream);
+    keys[0] = await jwk(next, "two");
+    const fresh = await sign(next.privateKey, claims, { kid: "two" });
+    expect(await ask(server, fresh)).toMatchObject({ status: 401 });
+    passed += 31_000;
+    expect(await ask(server, fresh)).toMatchObject({ status: 200 });
+    expect(await ask(server, old)).toMatchObject({ status: 401 });
+    expect((await read).at(-1)?.event).not.toBe("RunCompleted");
+    expect(remote.asked()).toBe(2);
   });
 
   test("goes on with the keys that it has while the issuer is away", async () => {

@@ -80,7 +80,10 @@ async function check(groups: readonly string[], settings: Record<string, string>
 
 const secret = "a secret of the conformance check, and of no other server";
 const outputs = [
-  await check(later.groups, {}),
+  await check(
+    later.groups.filter((group) => group !== "auth"),
+    {},
+  ),
   await check(
     ["auth"],
     { AGENTOS_AUTHORIZATION: "true", JWT_ALGORITHM: "HS256", JWT_VERIFICATION_KEY: secret },

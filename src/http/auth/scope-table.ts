@@ -99,7 +99,6 @@ export const scopeTable: Readonly<Record<string, Requirement>> = {
   "GET /queue/jobs/:": admin,
   "POST /queue/jobs/:/requeue": admin,
   "GET /queue/nodes": admin,
-  "GET /nodes": admin,
   "GET /audit-log": admin,
 };
 

@@ -9,12 +9,14 @@ import {
   type SessionStretch,
 } from "../../runs/follow-session.ts";
 import { type RunEnvelope, wireOf } from "../../runs/run-log.ts";
+import type { StreamLife } from "../auth/open-streams.ts";
 import { errorResponses } from "../describe.ts";
 import { optionalIdentifier } from "../identifiers.ts";
 import { runEventSchema } from "../schemas.ts";
-import { type Served, storeOf, userOf } from "../served.ts";
+import { ownerOf, type Served, storeOf, userOf } from "../served.ts";
 import { sessionPath } from "../session-fields.ts";
 import { eventStream, streamHeaders } from "../sse.ts";
+import { streamLife } from "../usage/submit-run.ts";
 
 const streamSession = createRoute({
   method: "get",
@@ -46,12 +48,21 @@ const streamSession = createRoute({
   },
 });
 
+/** Which session is followed, from where, and how long. */
+interface Followed {
+  store: Store;
+  sessionId: string;
+  from: SessionStart;
+  wait: boolean;
+  life: StreamLife | undefined;
+}
+
 /** Following a session, by nothing but its id. */
 export function sessionStreamRoute(app: OpenAPIHono, served: Served): void {
   app.openapi(streamSession, async (c): Promise<Response> => {
     const { session_id } = c.req.valid("param");
     const { user_id, wait, last_event_id } = c.req.valid("query");
-    const store = await storeOf(served, c);
+    const store = await storeOf(served, c, user_id);
     const userId = userOf(c, user_id);
     const session = await store.sessions.get({
       sessionId: session_id,
@@ -62,10 +73,11 @@ export function sessionStreamRoute(app: OpenAPIHono, served: Served): void {
     const waits = wait === "true";
     if (!waits && (await runsToFollow(store, session_id, from)).length === 0) return c.body(null, 204);
     if (c.req.method === "HEAD") return c.body(null, 200, streamHeaders);
-    return stream(c, store, session_id, from, waits);
+    const life = await streamLife(served, c, ownerOf(c, user_id));
+    return stream(c, { store, sessionId: session_id, from, wait: waits, life });
   });
 
-  function stream(c: Context, store: Store, sessionId: string, from: SessionStart, wait: boolean): Response {
+  function stream(c: Context, { store, sessionId, from, wait, life }: Followed): Response {
     const leave = new AbortController();
     const stretches = followSession({
       store,
@@ -77,7 +89,7 @@ export function sessionStreamRoute(app: OpenAPIHono, served: Served): void {
       follow: (runId, after, signal) => served.runner.follow(store, runId, after, signal),
     });
     return c.body(
-      eventStream(sessionFrames(stretches, sessionId), () => leave.abort()),
+      eventStream(sessionFrames(stretches, sessionId), () => leave.abort(), life),
       200,
       streamHeaders,
     );
