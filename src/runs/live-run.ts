@@ -2,7 +2,7 @@ import type { StartedRun } from "../agent/runner.ts";
 import type { RunSnapshot, RunText, StoredRun } from "../db/records.ts";
 import { ownerWord, searchableText } from "../db/search.ts";
 import type { Store } from "../db/store.ts";
-import { RunLostError } from "../errors.ts";
+import { LeaseLostError, RunLostError } from "../errors.ts";
 import { applyEvent, emptyFold } from "../events/fold.ts";
 import { newId } from "../events/ids.ts";
 import type { JsonObject } from "../events/json.ts";
@@ -51,6 +51,7 @@ export class LiveRun implements StartedRun {
   readonly log: RunLog;
   readonly #store: Store;
   readonly #writer: RunWriter;
+  readonly #isOurs: () => boolean;
   readonly #fold: FoldedRun;
   /** The run's own messages; the agent loop adds to them. */
   readonly messages: Message[];
@@ -90,8 +91,9 @@ export class LiveRun implements StartedRun {
         run_id: runId,
         session_id: sessionId,
       },
-      { storedFirst: background, firstIndex },
+      { storedFirst: background, firstIndex, isOurs: writer.isOurs },
     );
+    this.#isOurs = writer.isOurs;
     this.#writer = writer.open(
       { runId, sessionId, attempt, background, firstIndex, firstPosition: this.#storedMessages },
       {
@@ -138,11 +140,27 @@ export class LiveRun implements StartedRun {
 
   /** Ends the run as soon as it can be. The first reason counts. */
   abort(reason: Error): void {
+    if (reason instanceof LeaseLostError) this.log.cut();
     this.#abort.abort(reason);
   }
 
-  /** Takes an event into the log. */
+  /**
+   * Makes sure that no other process can be at this run. Asked right before something happens: a process that was frozen
+   * does not know it otherwise.
+   *
+   * @throws {LeaseLostError}
+   */
+  mustBeOurs(): void {
+    if (!this.#isOurs()) throw new LeaseLostError();
+  }
+
+  /**
+   * Takes an event into the log.
+   *
+   * @throws {LeaseLostError} when another process may be at the run by now
+   */
   append(event: RunEventBody): void {
+    this.mustBeOurs();
     if (
       event.event === "RunContent" ||
       event.event === "ReasoningContentDelta" ||

@@ -7,8 +7,8 @@ import type { ClaimedRun } from "../db/queue.ts";
 import type { Admission, IdempotencyKey, LogStanding, QueueLimits, SessionStart } from "../db/records.ts";
 import type { Store } from "../db/store.ts";
 import {
+  LeaseLostError,
   RunCancelledError,
-  RunLostError,
   RunReleasedError,
   ServerStoppedError,
   UnavailableError,
@@ -103,21 +103,26 @@ export class DurableRunner implements Runner {
     this.#logger = options.logger;
     this.#agents = options.agents;
     this.#afterRun = new AfterRun(options.logger);
-    this.#execution = new Execution(options.logger, this.#afterRun, (run) =>
-      options.db.queue().release(run.runId, run.identity.attempt),
+    this.#execution = new Execution(options.logger, this.#afterRun, ({ runId, identity }) =>
+      identity.background
+        ? options.db.queue().release(runId, identity.attempt)
+        : options.db.queue().end(runId, identity.attempt, new ServerStoppedError()),
     );
     this.#lease = new NodeLease(newId(), {
       leases: () => options.db.leases(),
       options: { ...defaultLeaseOptions, ...options.lease },
       logger: options.logger,
+      // Only one process can have a SQLite file open.
+      isShared: options.db.engine !== "sqlite",
       onLost: () => {
-        for (const run of this.#live.values()) run.abort(new RunLostError(run.runId));
+        for (const run of this.#live.values()) run.abort(new LeaseLostError());
+        this.#watch.hangUp();
       },
       onRequeued: () => this.#worker.wake(),
       onBeat: () => this.#reconciler.look(),
     });
     const logWriter = { ...defaultLogWriterOptions, ...options.logWriter };
-    this.#writer = new LogWriter(options.db, logWriter);
+    this.#writer = new LogWriter(options.db, logWriter, () => this.#lease.isHeld);
     this.#watch = new LogWatch({
       db: options.db,
       logger: options.logger,
@@ -151,6 +156,11 @@ export class DurableRunner implements Runner {
   /** How many runs are under way here. */
   get liveRuns(): number {
     return this.#live.size;
+  }
+
+  /** Whether it may do runs: it can show the others that it lives. */
+  get isHeld(): boolean {
+    return this.#lease.isHeld;
   }
 
   /** Opens the database, takes the lease of this process, and begins to work off the queue. */
@@ -211,6 +221,7 @@ export class DurableRunner implements Runner {
     { background = false, key }: { background?: boolean; key?: IdempotencyKey },
   ): Promise<Submitted> {
     await this.open();
+    if (!background) this.#lease.mustBeHeld();
     const { agent, onBusy = background ? "enqueue" : "parallel" } = request;
     const store = this.#db.storeFor(principal);
     const runId = `run_${newId()}`;
@@ -301,6 +312,7 @@ export class DurableRunner implements Runner {
     this.#arriving.add(request.runId);
     try {
       await this.open();
+      if (!background) this.#lease.mustBeHeld();
       const store = this.#db.storeFor(principal);
       const next = await continuationOf(request, store, background ? undefined : this.#lease.nodeId);
       if (next.kind === "anew") {
