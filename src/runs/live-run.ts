@@ -67,6 +67,7 @@ export class LiveRun implements StartedRun {
   #clockStart = performance.now();
   readonly #activeBefore: number;
   readonly #ended = Promise.withResolvers<Run>();
+  readonly #checkpointed = Promise.withResolvers<void>();
   /** Milliseconds after its start. */
   #firstTokenAfter: number | undefined;
 
@@ -193,7 +194,14 @@ export class LiveRun implements StartedRun {
     const row: RunSnapshot = { fold: structuredClone(this.#fold), ended: false, at: Date.now() };
     // Who cannot be taken up pays nothing for it.
     if (this.storedFirst) row.checkpoint = this.#checkpoint();
-    this.#writer.checkpoint(row, this.#newMessages()).catch((error: Error) => this.abort(error));
+    this.#writer
+      .checkpoint(row, this.#newMessages())
+      .then(this.#checkpointed.resolve, (error: Error) => this.abort(error));
+  }
+
+  /** Resolves once a checkpoint of it is stored; never, where it comes to none. */
+  get checkpointed(): Promise<void> {
+    return this.#checkpointed.promise;
   }
 
   /** Times of the run up to now. */

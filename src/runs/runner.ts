@@ -149,7 +149,7 @@ export class DurableRunner implements Runner {
       agents: () => [...(options.agents?.keys() ?? [])],
       concurrency: queue.concurrency,
       logger: options.logger,
-      run: (claimed) => this.#takeUp(claimed),
+      run: (claimed, onCheckpoint) => this.#takeUp(claimed, onCheckpoint),
     });
   }
 
@@ -492,7 +492,7 @@ export class DurableRunner implements Runner {
   }
 
   /** Sees a claimed run to its end, or to where it pauses or is given back. */
-  async #takeUp(claimed: ClaimedRun): Promise<void> {
+  async #takeUp(claimed: ClaimedRun, onCheckpoint: () => void): Promise<void> {
     const { run_id: runId } = claimed.row;
     this.#arriving.add(runId);
     const taken = await takeUp(claimed, {
@@ -505,6 +505,7 @@ export class DurableRunner implements Runner {
       if (!taken) return;
       const { run, request, session, store, checkpoint } = taken;
       if (claimed.row.cancel_requested_at !== null) run.abort(cancelled());
+      void run.checkpointed.then(onCheckpoint);
       await this.#keep(run, this.#execution.see(run, request, session, store, checkpoint));
     } finally {
       this.#arriving.delete(runId);

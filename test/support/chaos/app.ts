@@ -29,11 +29,11 @@ const effect = tool({
 const die = tool({
   name: "die",
   description: "Kills its server.",
-  inputSchema: z.object({}),
-  execute(_, { runId, toolCallId }) {
+  inputSchema: z.object({ ms: z.number() }),
+  async execute({ ms }, { runId, toolCallId }) {
     record({ run: runId, call: toolCallId, phase: "begin" });
+    await wait(ms);
     process.kill(process.pid, "SIGKILL");
-    return wait(60_000);
   },
 });
 

@@ -66,7 +66,10 @@ export interface Findings {
     takeovers: number;
     tools: number;
     begunTwice: number;
+    /** Runs that ended as error because their server was lost three times without a checkpoint in between. */
     gaveUp: number;
+    /** Runs that ended as error. */
+    failed: number;
   };
 }
 
@@ -85,7 +88,7 @@ export function examine({ rows, stretches, asked, readings, effects }: Evidence)
     doubled: [],
     repeated: [],
     wrong: [],
-    counts: { runs: rows.length, events: 0, takeovers: 0, tools: 0, begunTwice: 0, gaveUp: 0 },
+    counts: { runs: rows.length, events: 0, takeovers: 0, tools: 0, begunTwice: 0, gaveUp: 0, failed: 0 },
   };
   const logs = new Map(rows.map((row) => [row.run_id, [] as Logged[]]));
   for (const { run_id, first_index, last_index, events } of stretches.toSorted(
@@ -124,6 +127,7 @@ function examineRun(row: StoredRow, log: readonly Logged[], { wrong, lost, count
     wrong.push(`${row.run_id} is ${row.status} and ends with ${log.slice(-3).map(({ event }) => event)}`);
     return;
   }
+  if (row.status === "error") counts.failed++;
   const folded = fold(log);
   const stored = {
     status: row.status,

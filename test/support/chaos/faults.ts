@@ -50,7 +50,7 @@ export class Faults {
       const kind = this.#random.pick(kinds);
       const moment = this.#random.between(0, 1000);
       if (kind === "databaseRestart" || kind === "databaseCrash") {
-        if (database || this.#random.chance(0.5)) continue;
+        if (database || this.#random.chance(0.7)) continue;
         database = this.#database(kind).finally(() => {
           database = undefined;
         });

@@ -86,7 +86,11 @@ export class Load {
     const tag = `tag-${this.#count++}`;
     const tools = Array.from(
       { length: random.between(0, 3) },
-      () => `[[tool=effect {"ms":${random.between(0, 60)}}]]`,
+      // Which version of the agent has which tool is the model's bad luck, not the run's.
+      () =>
+        random.chance(0.8)
+          ? `[[tool=effect {"ms":${random.between(0, 60)}}]]`
+          : `[[tool=${random.pick(["old", "fresh"])} {}]]`,
     );
     const message = `${tag} ${tools.join(" ")} [[tokens=${random.between(5, 60)}]] [[delay=${random.between(1, 15)}]]`;
     const session = random.chance(0.5)
