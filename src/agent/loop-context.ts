@@ -68,6 +68,8 @@ export interface ResumedRun {
 /** Not an event: a point from which the run could go on after a crash. The end of a run is one too. */
 export interface Checkpoint {
   event: "Checkpoint";
+  /** Events that it is about: they are stored with it, or not at all. */
+  events?: readonly RunEventBody[];
 }
 
 /** Not an event: tools are about to begin. Where another process may take the run up, what they are must be stored first. */

@@ -1,11 +1,19 @@
 import type { Logger } from "pino";
 import { type LoopPause, type LoopResult, runLoop } from "../agent/loop.ts";
-import type { LoopContext } from "../agent/loop-context.ts";
+import type { Checkpoint, LoopContext } from "../agent/loop-context.ts";
 import type { RunRequest } from "../agent/runner.ts";
 import type { SessionStart } from "../db/records.ts";
 import { stateChange } from "../db/session-state.ts";
 import type { Store } from "../db/store.ts";
-import { AgentOSError, RunCancelledError, RunReleasedError, RunTimeoutError } from "../errors.ts";
+import {
+  AgentOSError,
+  DatabaseUnavailableError,
+  LeaseLostError,
+  RunCancelledError,
+  RunLostError,
+  RunReleasedError,
+  RunTimeoutError,
+} from "../errors.ts";
 import { newId } from "../events/ids.ts";
 import type { JsonObject } from "../events/json.ts";
 import type { Run } from "../events/run.ts";
@@ -85,9 +93,9 @@ export class Execution {
           : { event: "RunCompleted", ...result, ...this.#tail(run, state) };
     } catch (error) {
       const reason: unknown = run.signal.aborted ? run.signal.reason : error;
-      if (reason instanceof RunReleasedError) {
+      if (isOthers(run, reason)) {
         release();
-        return this.#release(run);
+        return this.#release(run, reason);
       }
       end = this.#failed(run, reason, isJson(state) ? state : session.state);
     }
@@ -107,7 +115,8 @@ export class Execution {
         rememberRun(this.#afterRun, { agent, run: ended, store, telemetry });
       }
     } catch (error) {
-      this.#notStored(run, error);
+      if (isOthers(run, error)) await this.#release(run, error);
+      else if (!(await this.#endedElsewhere(run, error, store))) this.#notStored(run, error);
     }
   }
 
@@ -128,10 +137,9 @@ export class Execution {
         );
         if (done) return value;
         if (!("event" in value)) for (const event of value) run.append(event);
-        else if (value.event === "Checkpoint") await this.#checkpoint(run);
-        else if (value.event !== "Barrier") run.append(value);
-        // Before tools begin: where another process may take the run up, it must know what was begun.
-        else if (run.storedFirst) await run.flush();
+        else if (value.event === "Checkpoint") await this.#checkpoint(run, value);
+        else if (value.event === "Barrier") await this.#barrier(run);
+        else run.append(value);
         if (run.full) await run.flush();
       }
     } finally {
@@ -142,7 +150,8 @@ export class Execution {
   }
 
   /** A point from which another process could go on, and where one that stops lets it. */
-  async #checkpoint(run: LiveRun): Promise<void> {
+  async #checkpoint(run: LiveRun, { events = [] }: Checkpoint): Promise<void> {
+    for (const event of events) run.append(event);
     run.checkpoint();
     // Where calls are still under way, nobody could tell what came of them.
     if (!run.isReleased || run.begun.size > 0) return;
@@ -150,15 +159,31 @@ export class Execution {
     throw new RunReleasedError();
   }
 
-  async #release(run: LiveRun): Promise<void> {
+  /** Before tools begin: where another process may take the run up, it must know what was begun. */
+  async #barrier(run: LiveRun): Promise<void> {
+    if (run.storedFirst) await run.flush();
+    run.mustBeOurs();
+  }
+
+  async #release(run: LiveRun, reason: Error): Promise<void> {
+    // Its readers come back elsewhere, and its tools are told to stop.
+    run.letGo(reason);
+    run.abort(reason);
     try {
       await this.#giveBack(run);
-      this.#logger.info(run.logIds, "run given back");
+      this.#logger.info({ ...run.logIds, reason: reason.message }, "run given back");
     } catch (error) {
-      // The lease of this process ends, and then it is as if it had been lost.
-      this.#logger.error({ err: error, ...run.logIds }, "the run was not given back");
+      // It is looked for with each beat; or the lease of this process ends, and then it is as if it had been lost.
+      this.#logger.warn({ err: error, ...run.logIds }, "the run was not given back");
     }
-    run.letGo(new RunReleasedError());
+  }
+
+  /** Whether a run that is no longer this process's was ended by another: then that is what it came to. */
+  async #endedElsewhere(run: LiveRun, error: unknown, store: Store): Promise<boolean> {
+    if (!(error instanceof RunLostError)) return false;
+    const stored = await store.runs.get({ runId: run.runId }).catch(() => undefined);
+    if (stored) run.endedElsewhere(stored);
+    return stored !== undefined;
   }
 
   #failed(run: LiveRun, reason: unknown, state: JsonObject): TerminalEventBody {
@@ -205,6 +230,13 @@ export class Execution {
       failure,
     );
   }
+}
+
+/** Whether it is not for this process to say how a run ends: it stops, or cannot store the run's end, and another goes on. */
+function isOthers(run: LiveRun, reason: unknown): reason is Error {
+  if (reason instanceof RunReleasedError || reason instanceof LeaseLostError) return true;
+  if (!run.identity.background) return false;
+  return reason instanceof RunLostError || reason instanceof DatabaseUnavailableError;
 }
 
 /** What the end of a run changes beside it. */

@@ -2,7 +2,7 @@ import type { StartedRun } from "../agent/runner.ts";
 import type { RunSnapshot, RunText, StoredRun } from "../db/records.ts";
 import { ownerWord, searchableText } from "../db/search.ts";
 import type { Store } from "../db/store.ts";
-import { RunLostError } from "../errors.ts";
+import { LeaseLostError, RunLostError } from "../errors.ts";
 import { applyEvent, emptyFold } from "../events/fold.ts";
 import { newId } from "../events/ids.ts";
 import type { JsonObject } from "../events/json.ts";
@@ -58,6 +58,7 @@ export class LiveRun implements StartedRun {
   telemetry: RunTelemetry | undefined;
   readonly #store: Store;
   readonly #writer: RunWriter;
+  readonly #isOurs: () => boolean;
   readonly #fold: FoldedRun;
   /** The run's own messages; the agent loop adds to them. */
   readonly messages: Message[];
@@ -73,6 +74,7 @@ export class LiveRun implements StartedRun {
   #clockStart = performance.now();
   readonly #activeBefore: number;
   readonly #ended = Promise.withResolvers<Run>();
+  readonly #checkpointed = Promise.withResolvers<void>();
   /** Milliseconds after its start. */
   #firstTokenAfter: number | undefined;
 
@@ -97,8 +99,9 @@ export class LiveRun implements StartedRun {
         run_id: runId,
         session_id: sessionId,
       },
-      { storedFirst: background, firstIndex },
+      { storedFirst: background, firstIndex, isOurs: writer.isOurs },
     );
+    this.#isOurs = writer.isOurs;
     this.#writer = writer.open(
       { runId, sessionId, attempt, background, firstIndex, firstPosition: this.#storedMessages },
       {
@@ -155,11 +158,27 @@ export class LiveRun implements StartedRun {
 
   /** Ends the run as soon as it can be. The first reason counts. */
   abort(reason: Error): void {
+    if (reason instanceof LeaseLostError) this.log.cut();
     this.#abort.abort(reason);
   }
 
-  /** Takes an event into the log. */
+  /**
+   * Makes sure that no other process can be at this run. Asked right before something happens: a process that was frozen
+   * does not know it otherwise.
+   *
+   * @throws {LeaseLostError}
+   */
+  mustBeOurs(): void {
+    if (!this.#isOurs()) throw new LeaseLostError();
+  }
+
+  /**
+   * Takes an event into the log.
+   *
+   * @throws {LeaseLostError} when another process may be at the run by now
+   */
   append(event: RunEventBody): void {
+    this.mustBeOurs();
     if (
       event.event === "RunContent" ||
       event.event === "ReasoningContentDelta" ||
@@ -193,7 +212,14 @@ export class LiveRun implements StartedRun {
     const row: RunSnapshot = { fold: structuredClone(this.#fold), ended: false, at: Date.now() };
     // Who cannot be taken up pays nothing for it.
     if (this.storedFirst) row.checkpoint = this.#checkpoint();
-    this.#writer.checkpoint(row, this.#newMessages()).catch((error: Error) => this.abort(error));
+    this.#writer
+      .checkpoint(row, this.#newMessages())
+      .then(this.#checkpointed.resolve, (error: Error) => this.abort(error));
+  }
+
+  /** Resolves once a checkpoint of it is stored; never, where it comes to none. */
+  get checkpointed(): Promise<void> {
+    return this.#checkpointed.promise;
   }
 
   /** Times of the run up to now. */

@@ -7,8 +7,8 @@ import type { ClaimedRun } from "../db/queue.ts";
 import type { Admission, IdempotencyKey, LogStanding, QueueLimits, SessionStart } from "../db/records.ts";
 import type { Store } from "../db/store.ts";
 import {
+  LeaseLostError,
   RunCancelledError,
-  RunLostError,
   RunReleasedError,
   ServerStoppedError,
   UnavailableError,
@@ -115,21 +115,27 @@ export class DurableRunner implements Runner {
       logger: options.logger,
       afterRun: this.#afterRun,
       telemetry: options.telemetry,
-      giveBack: (run) => options.db.queue().release(run.runId, run.identity.attempt),
+      giveBack: ({ runId, identity }) =>
+        identity.background
+          ? options.db.queue().release(runId, identity.attempt)
+          : options.db.queue().end(runId, identity.attempt, new ServerStoppedError()),
       onEnded: options.onEnded,
     });
     this.#lease = new NodeLease(newId(), {
       leases: () => options.db.leases(),
       options: { ...defaultLeaseOptions, ...options.lease },
       logger: options.logger,
+      // Only one process can have a SQLite file open.
+      isShared: options.db.engine !== "sqlite",
       onLost: () => {
-        for (const run of this.#live.values()) run.abort(new RunLostError(run.runId));
+        for (const run of this.#live.values()) run.abort(new LeaseLostError());
+        this.#watch.hangUp();
       },
       onRequeued: () => this.#worker.wake(),
       onBeat: () => this.#reconciler.look(),
     });
     const logWriter = { ...defaultLogWriterOptions, ...options.logWriter };
-    this.#writer = new LogWriter(options.db, logWriter);
+    this.#writer = new LogWriter(options.db, logWriter, () => this.#lease.isHeld);
     this.#watch = new LogWatch({
       db: options.db,
       logger: options.logger,
@@ -156,7 +162,7 @@ export class DurableRunner implements Runner {
       agents: () => [...(options.agents?.keys() ?? [])],
       concurrency: queue.concurrency,
       logger: options.logger,
-      run: (claimed) => this.#takeUp(claimed),
+      run: (claimed, onCheckpoint) => this.#takeUp(claimed, onCheckpoint),
     });
   }
 
@@ -168,6 +174,11 @@ export class DurableRunner implements Runner {
   /** How many runs are under way here. */
   get liveRuns(): number {
     return this.#live.size;
+  }
+
+  /** Whether it may do runs: it can show the others that it lives. */
+  get isHeld(): boolean {
+    return this.#lease.isHeld;
   }
 
   /** Opens the database, takes the lease of this process, and begins to work off the queue. */
@@ -231,6 +242,7 @@ export class DurableRunner implements Runner {
     // Asked for before anything is awaited: it is that of the caller's code.
     const traceparent = this.#telemetry?.parentOf(request.traceparent);
     await this.open();
+    if (!background) this.#lease.mustBeHeld();
     const { agent, onBusy = background ? "enqueue" : "parallel" } = request;
     const store = this.#db.storeFor(principal);
     const runId = `run_${newId()}`;
@@ -325,6 +337,7 @@ export class DurableRunner implements Runner {
     this.#arriving.add(request.runId);
     try {
       await this.open();
+      if (!background) this.#lease.mustBeHeld();
       const store = this.#db.storeFor(principal);
       const next = await continuationOf(request, store, background ? undefined : this.#lease.nodeId);
       if (next.kind === "anew") {
@@ -521,7 +534,7 @@ export class DurableRunner implements Runner {
   }
 
   /** Sees a claimed run to its end, or to where it pauses or is given back. */
-  async #takeUp(claimed: ClaimedRun): Promise<void> {
+  async #takeUp(claimed: ClaimedRun, onCheckpoint: () => void): Promise<void> {
     const { run_id: runId } = claimed.row;
     this.#arriving.add(runId);
     const taken = await takeUp(claimed, {
@@ -534,6 +547,7 @@ export class DurableRunner implements Runner {
       if (!taken) return;
       const { run, request, session, store, checkpoint } = taken;
       if (claimed.row.cancel_requested_at !== null) run.abort(cancelled());
+      void run.checkpointed.then(onCheckpoint);
       await this.#keep(run, this.#execution.see(run, request, session, store, checkpoint));
     } finally {
       this.#arriving.delete(runId);

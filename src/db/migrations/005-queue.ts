@@ -51,6 +51,13 @@ export function queue(): Migration {
         .expression(sql`(coalesce(user_id, '')), queue_seq`)
         .where(waiting)
         .execute();
+      // What is done alone.
+      await db.schema
+        .createIndex("runs_in_queue_alone")
+        .on("runs")
+        .column("queue_seq")
+        .where(sql<boolean>`status = 'pending' and background = 1 and crashes >= 2`)
+        .execute();
       // What of each user is under way.
       await db.schema
         .createIndex("runs_in_background")

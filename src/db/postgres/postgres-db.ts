@@ -63,6 +63,9 @@ export interface PostgresDbOptions {
 /** Held while tables are made, so that servers that start together do it one after another. */
 const migrationLock = 4_126_001;
 
+/** Milliseconds that a server waits for another one to make the tables. */
+const migrationLimit = 10 * 60_000;
+
 /**
  * Keeps everything in PostgreSQL, 14 or later.
  *
@@ -77,8 +80,9 @@ export class PostgresDb implements Database {
   readonly #pool: pg.Pool;
   /** One connection, for the log alone: a pool full of requests never holds up an append. */
   readonly #logPool: pg.Pool;
+  readonly #logDb: Kysely<Tables>;
   readonly #engine: Engine;
-  /** One connection, to show that this process lives: neither requests nor the log hold it up. */
+  /** To show that this process lives, and to look for those that do not: neither requests nor the log hold it up. */
   readonly #controlPool: pg.Pool;
   readonly #leases: Leases;
   readonly #queue: Queue;
@@ -102,20 +106,20 @@ export class PostgresDb implements Database {
     // A lost idle connection is replaced at the next query; a query that fails says so itself.
     const onError = () => undefined;
     this.#pool = createPool(url, options.poolSize ?? 10, onError);
-    this.#logPool = createPool(url, 1, onError, { forBatches: true });
-    this.#controlPool = createPool(url, 1, onError);
-    const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: telling(this.#pool) }) }).withSchema(
-      this.#schema,
-    );
+    this.#logPool = createPool(url, 1, onError, { forBatches: true, queryTimeout: 10_000 });
+    // A second one, for what looks after dead processes may take longer than a sign of life may wait.
+    this.#controlPool = createPool(url, 2, onError, { queryTimeout: 5_000 });
+    const onPool = (pool: pg.Pool) =>
+      new Kysely<Tables>({ dialect: new PostgresDialect({ pool: telling(pool) }) }).withSchema(this.#schema);
+    const db = onPool(this.#pool);
     this.#appendText = appendText(this.#schema);
     this.#engine = this.#makeEngine(db);
     this.#traces = this.#makeTraceLog();
     this.#usage = new EngineUsageLog(this.#engine);
     this.#storeFor = storeFactory(this.#engine, db);
     this.#serverStore = createServerStore(this.#engine);
-    const control = new Kysely<Tables>({
-      dialect: new PostgresDialect({ pool: telling(this.#controlPool) }),
-    }).withSchema(this.#schema);
+    this.#logDb = onPool(this.#logPool);
+    const control = onPool(this.#controlPool);
     this.#leases = new Leases(
       { ...this.#engine, transaction: (work) => retried(() => control.transaction().execute(work)) },
       (alive) => {
@@ -225,7 +229,7 @@ export class PostgresDb implements Database {
             return owned;
           });
     const kept = new Set(rows.map((row) => row.run_id));
-    if (again) for (const runId of await endedByThese(this.#engine.db, writes)) kept.add(runId);
+    if (again) for (const runId of await endedByThese(this.#logDb, writes)) kept.add(runId);
     return new Set(writes.map((write) => write.runId).filter((runId) => !kept.has(runId)));
   }
 
@@ -306,7 +310,13 @@ export class PostgresDb implements Database {
     try {
       // Not from the pool of requests, which the migrations use: it may be of one connection.
       client = await this.#logPool.connect();
-      await client.query("SELECT pg_advisory_lock($1)", [migrationLock]);
+      // Another server may be at it, and a large table takes its time.
+      await client.query("SET statement_timeout = 0");
+      await client.query({
+        text: "SELECT pg_advisory_lock($1)",
+        values: [migrationLock],
+        query_timeout: migrationLimit,
+      } as pg.QueryConfig);
       // Not `IF NOT EXISTS`: that asks for the right to create one even where it exists.
       const { rowCount } = await client.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", [
         this.#schema,
@@ -322,10 +332,11 @@ export class PostgresDb implements Database {
         cause: error,
       });
     } finally {
-      await client?.query("SELECT pg_advisory_unlock($1)", [migrationLock]).then(
-        () => client?.release(),
-        () => client?.release(true),
-      );
+      // Not kept: it has no time limit any more.
+      await client
+        ?.query("SELECT pg_advisory_unlock($1)", [migrationLock])
+        .catch(() => undefined)
+        .then(() => client?.release(true));
     }
   }
 

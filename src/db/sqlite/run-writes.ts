@@ -143,6 +143,7 @@ function runQueries(db: Kysely<Tables>) {
           error: value("error"),
           updated_at: value("updated_at"),
           ended_at: value("ended_at"),
+          crashes: sql.lit(0),
         })
         .where("run_id", "=", value("runId"))
         .where("attempt", "=", value("attempt"))
