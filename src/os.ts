@@ -17,7 +17,8 @@ import { checkUsage, type UsageOptions, usageShape } from "./http/usage/options.
 import { mustFit, refuseUnfit, refuseUnknown, type Shape, shapes } from "./options.ts";
 import type { LogWriterOptions } from "./runs/log-writer.ts";
 import type { LeaseOptions } from "./runs/node-lease.ts";
-import { DurableRunner, type QueueOptions } from "./runs/runner.ts";
+import { DurableRunner } from "./runs/runner.ts";
+import type { QueueOptions } from "./runs/runner-options.ts";
 import { listen, type RunningServer, type ServeOptions } from "./serve.ts";
 import { logLevels, readSetting } from "./settings.ts";
 import type { Prices } from "./telemetry/prices.ts";

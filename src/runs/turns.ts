@@ -1,3 +1,7 @@
+import type { Queue } from "../db/queue.ts";
+import { RunCancelledError } from "../errors.ts";
+import type { LiveRun } from "./live-run.ts";
+
 /** Milliseconds after which a run that waits looks again: what it waits for may end in another process. */
 const pollInterval = 1000;
 
@@ -54,5 +58,27 @@ export class Turns {
   /** Tells those who wait for a session that one of its runs has ended. */
   freed(sessionId: string): void {
     for (const turn of this.#waiting.get(sessionId) ?? []) turn.free();
+  }
+
+  /**
+   * Lets a foreground run wait until the earlier runs of its session have ended, or until it is to end itself.
+   *
+   * @param signal - of its caller: aborting it cancels the run
+   * @returns whether it begins; somebody else may have ended it meanwhile
+   */
+  async wait(run: LiveRun, queue: Queue, signal: AbortSignal | undefined): Promise<boolean> {
+    const onAbort = () => run.abort(new RunCancelledError("The caller aborted the run."));
+    signal?.addEventListener("abort", onAbort, { once: true });
+    const turn = this.join(run.sessionId);
+    try {
+      while (true) {
+        const now = await queue.begin(run.runId, run.signal.aborted);
+        if (now !== "waits") return now === "begins";
+        await turn.next(run.signal);
+      }
+    } finally {
+      turn.leave();
+      signal?.removeEventListener("abort", onAbort);
+    }
   }
 }

@@ -4,7 +4,7 @@ import type { AgentDefinition } from "../../agent/definition.ts";
 import type { Principal } from "../../db/principal.ts";
 import { ConflictError, InvalidRequestError, NotFoundError } from "../../errors.ts";
 import { wireOf } from "../../runs/run-log.ts";
-import type { Continued } from "../../runs/runner.ts";
+import type { Continued } from "../../runs/runner-options.ts";
 import { callerFields } from "../auth/caller-fields.ts";
 import type { StreamLife } from "../auth/open-streams.ts";
 import { readBody } from "../body.ts";

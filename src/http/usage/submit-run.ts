@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import type { Submitted } from "../../runs/runner.ts";
+import type { Submitted } from "../../runs/runner-options.ts";
 import type { StreamLife } from "../auth/open-streams.ts";
 import type { Served } from "../served.ts";
 

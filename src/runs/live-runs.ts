@@ -1,0 +1,79 @@
+import { RunReleasedError, ServerStoppedError } from "../errors.ts";
+import type { LiveRun } from "./live-run.ts";
+
+/** The runs that are under way in this process, and how they leave it when it stops. */
+export class LiveRuns {
+  readonly #runs = new Map<string, LiveRun>();
+  readonly #onLeft: (run: LiveRun) => Promise<void> | undefined;
+  /** Pieces of work that may bring another run. */
+  #pending = 0;
+  #isStopping = false;
+  /** Whether the time for runs under way is over. */
+  #isOverdue = false;
+
+  /** @param onLeft - called with each run that is no longer under way here */
+  constructor(onLeft: (run: LiveRun) => Promise<void> | undefined) {
+    this.#onLeft = onLeft;
+  }
+
+  get size(): number {
+    return this.#runs.size;
+  }
+
+  get all(): LiveRun[] {
+    return [...this.#runs.values()];
+  }
+
+  get(runId: string): LiveRun | undefined {
+    return this.#runs.get(runId);
+  }
+
+  /** Holds a run as one that is under way here until its work is done. */
+  async keep(run: LiveRun, work: Promise<void>): Promise<void> {
+    this.#runs.set(run.runId, run);
+    if (this.#isStopping) run.release();
+    if (this.#isOverdue) run.abort(stopped(run));
+    try {
+      await work;
+    } finally {
+      // It may have paused, and go on here already.
+      if (this.#runs.get(run.runId) === run) this.#runs.delete(run.runId);
+      await this.#onLeft(run);
+    }
+  }
+
+  /** Does something that a stop waits for, as it may bring a run. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    this.#pending++;
+    try {
+      return await work();
+    } finally {
+      this.#pending--;
+    }
+  }
+
+  /**
+   * Waits until none is left. Background runs are given back at their next checkpoint; what is not done in time is given
+   * back then, or ends.
+   *
+   * @param limit - milliseconds
+   */
+  async leave(limit: number): Promise<void> {
+    this.#isStopping = true;
+    const timer = setTimeout(() => {
+      this.#isOverdue = true;
+      for (const run of this.all) run.abort(stopped(run));
+    }, limit);
+    for (const run of this.all) run.release();
+    while (this.#runs.size > 0 || this.#pending > 0) {
+      await Promise.allSettled(this.all.map((run) => run.ended()));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    clearTimeout(timer);
+  }
+}
+
+/** Why a run ends that is under way when the time is over: somebody else goes on with one that is in background. */
+function stopped(run: LiveRun): Error {
+  return run.identity.background ? new RunReleasedError() : new ServerStoppedError();
+}
