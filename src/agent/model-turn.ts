@@ -5,8 +5,8 @@ import type { FinishReason, Message, MessageToolCall } from "../events/messages.
 import { noTokens, type TokenUsage } from "../events/metrics.ts";
 import type { RunEventBody } from "../events/run-events.ts";
 import type { ModelEvent, ModelMessage, ModelRequest, ToolDefinition } from "../models/model.ts";
-import type { AgentDefinition } from "./definition.ts";
 import type { TurnEnd } from "./finish.ts";
+import { limitedCall } from "./limited-call.ts";
 import type { LoopContext } from "./loop-context.ts";
 import { newMessage } from "./prompt.ts";
 
@@ -157,13 +157,15 @@ async function* withRetries(
 ): AsyncGenerator<ModelEvent | readonly ModelEvent[]> {
   for (let attempt = 0; ; attempt++) {
     let heard = false;
+    const call = limitedCall(agent, request);
     try {
-      for await (const event of withinLimit(agent, request)) {
+      for await (const event of call.events) {
         heard = true;
         yield event;
       }
       return;
     } catch (error) {
+      call.release();
       if (heard || !(error instanceof ModelError) || !error.retryable || attempt >= agent.retries)
         throw error;
       // Half of the wait is random, so that many runs that failed together do not come back together.
@@ -171,44 +173,8 @@ async function* withRetries(
       const seconds = Math.max(backoff, Math.min(error.retryAfter ?? 0, longestRetryAfter));
       observer?.modelRetried(error, seconds);
       await wait(seconds * 1000, undefined, { signal });
+    } finally {
+      call.release();
     }
-  }
-}
-
-/**
- * One call of the model, which ends as a failure that may pass where it takes longer than it may. A model that does not
- * listen to the signal is left behind.
- */
-async function* withinLimit(
-  { model, modelTimeLimit }: AgentDefinition,
-  request: ModelRequest,
-): AsyncGenerator<ModelEvent | readonly ModelEvent[]> {
-  const limit = new AbortController();
-  const signal = AbortSignal.any([request.signal, limit.signal]);
-  const events = model.generate({ ...request, signal })[Symbol.asyncIterator]();
-  let giveUp: (reason: unknown) => void = () => undefined;
-  const timer = setTimeout(() => {
-    const late = new ModelError(`The model took longer than its limit of ${modelTimeLimit} s.`, {
-      retryable: true,
-    });
-    limit.abort(late);
-    giveUp(late);
-  }, modelTimeLimit * 1000);
-  try {
-    while (true) {
-      const { done, value } = await new Promise<Awaited<ReturnType<typeof events.next>>>(
-        (resolve, reject) => {
-          giveUp = reject;
-          if (limit.signal.aborted) reject(limit.signal.reason);
-          else events.next().then(resolve, reject);
-        },
-      );
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    clearTimeout(timer);
-    // Not awaited: a model that never answers would hold the run back.
-    events.return?.().catch(() => undefined);
   }
 }

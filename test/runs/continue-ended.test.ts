@@ -136,6 +136,20 @@ describe.each(engines)("on $name", (engine) => {
     });
   });
 
+  test("in a fork of the session each run names the copies of the others", async () => {
+    const first = await run("question", "lineage");
+    await proceed(first.run_id, { regenerate: true });
+    const path = `${server.url}/agents/copilot/sessions/lineage/fork`;
+    const fork = await (await fetch(path, { method: "POST" })).json();
+    const runs = (await (await fetch(`${server.url}/sessions/${fork.session_id}/runs`)).json()) as Run[];
+    expect(runs).toHaveLength(2);
+    expect(runs[0]).toMatchObject({ status: "regenerated", superseded_by: runs[1]?.run_id });
+    expect(runs[1]).toMatchObject({
+      regenerated_from: runs[0]?.run_id,
+      forked_from_run_id: runs[0]?.run_id,
+    });
+  });
+
   test("a regenerated answer that fails leaves the first where it is, and so does replace_original=false", async () => {
     const first = await run("a [[errors=0:400]]", "kept");
     const failing = { regenerate: true, additional_instructions: "x [[error=400]]" };

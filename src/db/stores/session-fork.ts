@@ -145,12 +145,15 @@ async function copyPage(
     .values(
       runs.map(({ queue_seq: _, ...run }): Insertable<Tables["runs"]> => {
         const input = withMedia(JSON.parse(run.input) as RunInput, media);
-        const parent = run.parent_run_id && (ids.get(run.parent_run_id) ?? run.parent_run_id);
+        const copyOf = (id: string | null) => id && (ids.get(id) ?? id);
         return {
           ...run,
           run_id: ids.get(run.run_id)!,
           session_id: fork,
-          parent_run_id: parent,
+          parent_run_id: copyOf(run.parent_run_id),
+          forked_from_run_id: copyOf(run.forked_from_run_id),
+          regenerated_from: copyOf(run.regenerated_from),
+          superseded_by: copyOf(run.superseded_by),
           node_id: null,
           attempt: 1,
           input: JSON.stringify(input),
