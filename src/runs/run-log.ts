@@ -17,6 +17,13 @@ export function wireOf(envelope: RunEnvelope): (entry: LogEntry) => string {
   return ({ index, json }) => `${prefix}${index},${json.slice(1)}`;
 }
 
+/** An event as JSON without its opening brace. There is one a token of this kind: only what differs is made anew. */
+function fieldsOf(event: RunEventBody): string {
+  return event.event === "RunContent"
+    ? `"event":"RunContent","content":${JSON.stringify(event.content)},"content_type":"${event.content_type}"}`
+    : JSON.stringify(event).slice(1);
+}
+
 /** Bytes of stored events that a log keeps in memory for its readers. Who is further behind reads the database. */
 const tailLimit = 1024 * 1024;
 
@@ -84,7 +91,7 @@ export class RunLog {
   /** An event in the form in which it would be added, without adding it. */
   entryOf(event: RunEventBody): LogEntry {
     const createdAt = Math.floor(Date.now() / 1000);
-    const json = `{"created_at":${createdAt},${JSON.stringify(event).slice(1)}`;
+    const json = `{"created_at":${createdAt},${fieldsOf(event)}`;
     return { index: this.nextIndex, event: event.event, json };
   }
 

@@ -81,81 +81,108 @@ const textColumns: Column<LogWrite>[] = [
  */
 const isRunning = "runs.status || '' = 'running'";
 
+/** What a batch writes, each part into or by a table of its own. */
+interface Batch {
+  rows: Row[];
+  /** Runs whose row is not written. */
+  appends: LogWrite[];
+  events: LogWrite[];
+  messages: Said[];
+  texts: LogWrite[];
+}
+
+const columnsOf: { [TPart in keyof Batch]: Column<Batch[TPart][number]>[] } = {
+  rows: rowColumns,
+  appends: appendColumns,
+  events: eventColumns,
+  messages: messageColumns,
+  texts: textColumns,
+};
+
+const parts = Object.keys(columnsOf) as (keyof Batch)[];
+
 /**
- * The text of the statement that adds to the logs and rows of many runs at once, and gives the ids of those runs that are
- * still the caller's. Its values are those of {@link appendValues}.
+ * Makes the statements that add to the logs and rows of many runs at once, and give the ids of those runs that are still
+ * the caller's. A statement has the parts that its batch needs: each costs, however little it finds to do.
  */
-export function appendText(schema: string): string {
+export function appendStatements(
+  schema: string,
+): (writes: readonly LogWrite[]) => { name: string; text: string; values: Buffer[] } {
+  const texts = new Map<string, string>();
+  return (writes) => {
+    const batch = batchOf(writes);
+    const needed = parts.filter((part) => batch[part].length > 0);
+    const name = `append_${needed.join("_")}`;
+    let text = texts.get(name);
+    if (text === undefined) {
+      text = appendText(schema, needed);
+      texts.set(name, text);
+    }
+    return { name, text, values: needed.flatMap((part) => valuesOf(part, batch)) };
+  };
+}
+
+function batchOf(writes: readonly LogWrite[]): Batch {
+  return {
+    // In the order of their key, so that two commits never wait for each other.
+    rows: writes
+      .filter((write) => write.row !== undefined)
+      .map((write): Row => ({ ...write, columns: snapshotColumns(write.row!) }))
+      .sort((a, b) => (a.runId < b.runId ? -1 : 1)),
+    appends: writes.filter((write) => write.row === undefined),
+    events: writes.filter((write) => write.events.length > 0),
+    messages: writes.flatMap((write) =>
+      write.messages.map((message, i): Said => ({ write, message, position: write.firstPosition + i })),
+    ),
+    texts: writes.filter((write) => write.text !== undefined),
+  };
+}
+
+/** An array a column. */
+function valuesOf<TPart extends keyof Batch>(part: TPart, batch: Batch): Buffer[] {
+  const rows: readonly Batch[TPart][number][] = batch[part];
+  return columnsOf[part].map(([, type, value]) => binaryArray(type, rows.map(value)));
+}
+
+/** The text of a statement of these parts. Its values are those of {@link valuesOf}, part by part. */
+function appendText(schema: string, needed: readonly (keyof Batch)[]): string {
   const table = (name: string) => `"${schema.replaceAll('"', '""')}"."${name}"`;
   let parameters = 0;
-  const [rowIds, appendIds] = [1, rowColumns.length + 1].map((parameter) => `$${parameter}::text[]`);
-  const batch = <TRow>(alias: string, columns: readonly Column<TRow>[]) => {
-    const arrays = columns.map(([, type]) => `$${++parameters}::${type}[]`).join(", ");
-    return `unnest(${arrays}) AS ${alias}(${namesOf(columns)})`;
+  const arrays = Object.fromEntries(
+    needed.map((part) => [part, columnsOf[part].map(([, type]) => `$${++parameters}::${type}[]`)]),
+  ) as Partial<Record<keyof Batch, string[]>>;
+  const given = (part: keyof Batch) =>
+    `unnest(${arrays[part]!.join(", ")}) AS given(${namesOf(columnsOf[part])})`;
+  const insertion = (part: "events" | "messages" | "texts", into: string) => `
+  INSERT INTO ${table(into)} (${namesOf(columnsOf[part])})
+  SELECT given.* FROM ${given(part)} JOIN owned USING (run_id) ON CONFLICT DO NOTHING`;
+
+  const written: Record<keyof Batch, () => string> = {
+    rows: () => `
+  UPDATE ${table("runs")} runs SET ${snapshot.map(([name]) => `${name} = given.${name}`).join(", ")}, crashes = 0
+  FROM ${given("rows")}
+  WHERE runs.run_id = ANY (${arrays.rows![0]}) AND runs.run_id = given.run_id AND runs.attempt = given.attempt AND ${isRunning}
+  RETURNING runs.run_id`,
+    // FOR SHARE makes a takeover wait for this commit; without it an append under way would land after the takeover.
+    appends: () => `
+  SELECT runs.run_id FROM ${table("runs")} runs JOIN ${given("appends")} USING (run_id, attempt)
+  WHERE runs.run_id = ANY (${arrays.appends![0]}) AND ${isRunning} ORDER BY runs.run_id FOR SHARE OF runs`,
+    events: () => insertion("events", "run_events"),
+    messages: () => insertion("messages", "messages"),
+    texts: () => insertion("texts", "session_texts"),
   };
-  return `
-WITH rows AS (
-  SELECT * FROM ${batch("r", rowColumns)}
-), appends AS (
-  SELECT * FROM ${batch("a", appendColumns)}
-), updated AS (
-  UPDATE ${table("runs")} runs SET ${snapshot.map(([name]) => `${name} = r.${name}`).join(", ")}, crashes = 0
-  FROM rows r WHERE runs.run_id = ANY (${rowIds}) AND runs.run_id = r.run_id AND runs.attempt = r.attempt AND ${isRunning}
-  RETURNING runs.run_id
-), locked AS (
-  -- FOR SHARE makes a takeover wait for this commit; without it an append under way would land after the takeover.
-  SELECT runs.run_id FROM ${table("runs")} runs JOIN appends a ON runs.run_id = a.run_id AND runs.attempt = a.attempt
-  WHERE runs.run_id = ANY (${appendIds}) AND ${isRunning} ORDER BY runs.run_id FOR SHARE OF runs
-), owned AS (
-  SELECT run_id FROM updated UNION ALL SELECT run_id FROM locked
-), logged AS (
-  INSERT INTO ${table("run_events")} (${namesOf(eventColumns)})
-  SELECT e.* FROM ${batch("e", eventColumns)} JOIN owned USING (run_id)
-  ON CONFLICT DO NOTHING
-), said AS (
-  INSERT INTO ${table("messages")} (${namesOf(messageColumns)})
-  SELECT m.* FROM ${batch("m", messageColumns)} JOIN owned USING (run_id)
-  ON CONFLICT DO NOTHING
-), found AS (
-  INSERT INTO ${table("session_texts")} (${namesOf(textColumns)})
-  SELECT t.* FROM ${batch("t", textColumns)} JOIN owned USING (run_id)
-  ON CONFLICT DO NOTHING
-)
-SELECT run_id FROM owned`;
-}
-
-/** The values for {@link appendText}: an array a column. */
-export function appendValues(writes: readonly LogWrite[]): Buffer[] {
-  // In the order of their key, so that two commits never wait for each other.
-  const rows = writes
-    .filter((write) => write.row !== undefined)
-    .map((write): Row => ({ ...write, columns: snapshotColumns(write.row!) }))
-    .sort((a, b) => (a.runId < b.runId ? -1 : 1));
-  const said = writes.flatMap((write) =>
-    write.messages.map((message, i): Said => ({ write, message, position: write.firstPosition + i })),
-  );
-  return [
-    ...arrays(rowColumns, rows),
-    ...arrays(
-      appendColumns,
-      writes.filter((write) => write.row === undefined),
-    ),
-    ...arrays(
-      eventColumns,
-      writes.filter((write) => write.events.length > 0),
-    ),
-    ...arrays(messageColumns, said),
-    ...arrays(
-      textColumns,
-      writes.filter((write) => write.text !== undefined),
-    ),
+  const isOwner = (part: keyof Batch) => part === "rows" || part === "appends";
+  const ctes = [
+    ...needed.filter(isOwner).map((part) => `${part} AS (${written[part]()}\n)`),
+    `owned AS (${needed
+      .filter(isOwner)
+      .map((part) => `SELECT run_id FROM ${part}`)
+      .join(" UNION ALL ")})`,
+    ...needed.filter((part) => !isOwner(part)).map((part) => `${part} AS (${written[part]()}\n)`),
   ];
+  return `WITH ${ctes.join(", ")}\nSELECT run_id FROM owned`;
 }
 
-function namesOf<TRow>(columns: readonly Column<TRow>[]): string {
+function namesOf(columns: readonly Column<never>[]): string {
   return columns.map(([name]) => name).join(", ");
-}
-
-function arrays<TRow>(columns: readonly Column<TRow>[], rows: readonly TRow[]): Buffer[] {
-  return columns.map(([, type, value]) => binaryArray(type, rows.map(value)));
 }

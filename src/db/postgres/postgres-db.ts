@@ -35,7 +35,7 @@ import type { UsageLog } from "../usage.ts";
 import { EngineUsageLog } from "../usage-log.ts";
 import { acceptBatch, acceptQuery } from "./accept-batch.ts";
 import { AcceptBatches } from "./accept-batches.ts";
-import { appendText, appendValues } from "./append.ts";
+import { appendStatements } from "./append.ts";
 import { logPagesQuery } from "./log-pages.ts";
 import { createPool } from "./pool.ts";
 import { enqueueQuery, mergeState, type Queryable } from "./run-writes.ts";
@@ -90,7 +90,7 @@ export class PostgresDb implements Database {
   readonly #signals: PostgresSignals;
   readonly #storeFor: (principal: Principal) => Store;
   readonly #serverStore: ServerStore;
-  readonly #appendText: string;
+  readonly #append: ReturnType<typeof appendStatements>;
   readonly #traces: TraceLog;
   readonly #usage: UsageLog;
   readonly #beforeClose: (() => Promise<void>)[] = [];
@@ -112,7 +112,7 @@ export class PostgresDb implements Database {
     const onPool = (pool: pg.Pool) =>
       new Kysely<Tables>({ dialect: new PostgresDialect({ pool: telling(pool) }) }).withSchema(this.#schema);
     const db = onPool(this.#pool);
-    this.#appendText = appendText(this.#schema);
+    this.#append = appendStatements(this.#schema);
     this.#engine = this.#makeEngine(db);
     this.#traces = this.#makeTraceLog();
     this.#usage = new EngineUsageLog(this.#engine);
@@ -209,7 +209,7 @@ export class PostgresDb implements Database {
   }
 
   async writeLogs(writes: readonly LogWrite[], { again = false } = {}): Promise<ReadonlySet<string>> {
-    const append = { name: "append", text: this.#appendText, values: appendValues(writes) };
+    const append = this.#append(writes);
     const changes = writes.filter(({ stateChange, replaces }) => stateChange ?? replaces);
     const rows =
       changes.length === 0
