@@ -32,7 +32,7 @@ export interface Engine {
   ): SelectQueryBuilder<Tables, TTable, TRow>;
 
   /** A page of each of several logs, each from right after an index on. */
-  logPages(wanted: readonly LogCursor[]): Promise<LogRow[]>;
+  logPages(wanted: readonly LogCursor[]): Promise<LogRow[][]>;
 
   /** The place of a run that is put at the end of the order, as one that is accepted now would be. */
   readonly nextOrder: RawBuilder<number>;

@@ -30,7 +30,7 @@ describe("a run that another node streams", () => {
     model = await startMockModel();
     const through = await proxyOf(url);
     proxy = through.proxy;
-    environment = { ...postgres.environment(url), OPENAI_BASE_URL: model.url, TEST_LEASE: "1500" };
+    environment = { ...postgres.environment(url), OPENAI_BASE_URL: model.url, TEST_LEASE: "4000" };
     first = await startServerProcess(environment);
     second = await startServerProcess({ ...environment, AGENTOS_LISTEN_URL: through.url });
   });

@@ -88,6 +88,20 @@ describe.each(engines)("on $name", (engine) => {
     for (const { reader } of [...readers, late]) expect(resumedFrames(await restOf(reader))).toEqual([]);
   });
 
+  test("readers that stand at different places of a log are each given what follows there", async () => {
+    await putBack();
+    // A row an event, and more of them than a page holds.
+    for (let i = 0; i < 32; i++) await store(i, [{ ...events.at(-2)!, content: `${i}` }]);
+    const { runs } = server.os.db.storeFor({ scopes: [], unrestricted: true });
+    const wanted = [24, -1, 8, 40, 16].map((after) => ({ runId, after }));
+    const pages = await runs.pages([...wanted, { runId: "run_none", after: -1 }]);
+    const firsts = pages.map((page) => page.map(({ firstIndex }) => firstIndex));
+    expect(firsts).toEqual([upTo(25, 31), upTo(0, 7), upTo(9, 16), [], upTo(17, 24), []]);
+    expect(pages.slice(0, -1)).toEqual(
+      await Promise.all(wanted.map(({ after }) => runs.events(runId, after))),
+    );
+  });
+
   test("a run that pauses elsewhere is followed up to its pause", async () => {
     await putBack();
     const { reader } = await follow();

@@ -22,6 +22,7 @@ import {
   storeMedia,
 } from "../queries/accept.ts";
 import { endedByThese } from "../queries/ended.ts";
+import type { LogRow } from "../queries/log-page.ts";
 import { replaceRun } from "../queries/replace.ts";
 import { refusal } from "../queries/room.ts";
 import { sweepTraces, traceRow } from "../queries/trace-writes.ts";
@@ -272,14 +273,13 @@ export class PostgresDb implements Database {
       all: (query, parameters) => this.#run(this.#pool, config(query, parameters)),
       write: (query, parameters) => this.#run(this.#pool, config(query, parameters)),
       table: (name) => sql.id(this.#schema, name),
-      logPages: (wanted) =>
-        this.#run(
-          this.#pool,
-          config(logs, {
-            runs: wanted.map(({ runId }) => runId),
-            afters: wanted.map(({ after }) => after),
-          }),
-        ),
+      logPages: async (wanted) => {
+        const runs = wanted.map(({ runId }) => runId);
+        const afters = wanted.map(({ after }) => after);
+        const rows = await this.#run<LogRow & { place: number }>(this.#pool, config(logs, { runs, afters }));
+        const byPlace = Map.groupBy(rows, ({ place }) => place);
+        return wanted.map((_, i) => byPlace.get(i + 1) ?? []);
+      },
       lockOf: (alias) => sql`FOR UPDATE OF ${sql.id(alias)} SKIP LOCKED`,
       acceptRun: async (run, limits) => {
         const parameters = acceptParameters(run, limits);

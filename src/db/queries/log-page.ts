@@ -10,7 +10,6 @@ export type TableNamer = (name: keyof Tables) => RawBuilder<unknown>;
 
 /** A stretch of a stored log. */
 export interface LogRow {
-  run_id: string;
   first_index: number;
   /** JSON of its events. */
   events: string;
@@ -27,7 +26,7 @@ export function logPage(
 ): RawBuilder<LogRow> {
   const events = table("run_events");
   return sql<LogRow>`
-    SELECT log.run_id, log.first_index, log.events FROM ${events} AS log
+    SELECT log.first_index, log.events FROM ${events} AS log
     WHERE log.run_id = ${run} AND log.last_index > ${after} AND log.first_index >= coalesce((
       SELECT before.first_index FROM ${events} AS before
       WHERE before.run_id = ${run} AND before.first_index <= ${after} + 1 ORDER BY before.first_index DESC LIMIT 1), 0)

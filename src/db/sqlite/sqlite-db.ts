@@ -201,9 +201,7 @@ export class SqliteDb implements Database {
         lockedByNobody: (query) => query,
         table: (name) => sql.table(name),
         logPages: (wanted) =>
-          Promise.resolve(
-            wanted.flatMap(({ runId, after }) => connection.run(logPage, { run: runId, after })),
-          ),
+          Promise.resolve(wanted.map(({ runId, after }) => connection.run(logPage, { run: runId, after }))),
         lockOf: () => sql``,
         nextOrder: sql<number>`(SELECT max(queue_seq) + 1 FROM runs)`,
         now: sql<number>`CAST(unixepoch('subsec') * 1000 AS INTEGER)`,

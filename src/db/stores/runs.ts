@@ -215,8 +215,8 @@ export class RunStore {
     if (!this.#scope.principal.unrestricted) {
       return Promise.all(wanted.map(({ runId, after }) => this.events(runId, after)));
     }
-    const found = Map.groupBy(await this.#engine.logPages(wanted), (row) => row.run_id);
-    return wanted.map(({ runId }) => (found.get(runId) ?? []).map(storedEvents));
+    const pages = await this.#engine.logPages(wanted);
+    return pages.map((rows) => rows.map(storedEvents));
   }
 
   /** How runs and their stored logs stand. One that the principal does not see, or that is gone, has none. */
@@ -319,7 +319,7 @@ export class RunStore {
   }
 }
 
-function storedEvents(row: Pick<LogRow, "first_index" | "events">): StoredEvents {
+function storedEvents(row: LogRow): StoredEvents {
   return {
     firstIndex: row.first_index,
     events: (JSON.parse(row.events) as { event: string }[]).map((one) => ({
