@@ -49,6 +49,32 @@ export interface Agent {
   [more: string]: unknown;
 }
 
+/** In answers of `GET /audit-log`. */
+export interface AuditEntry {
+  id: number;
+  at: string;
+  outcome: "denied" | "allowed";
+  /** Of the answer. */
+  status: number;
+  user_id: string | null;
+  /** Its id, or the beginning of its hash. */
+  token_id: string | null;
+  /** The user in whose name it was done. */
+  acted_for: string | null;
+  address: string | null;
+  method: string;
+  path: string;
+  reason: string | null;
+}
+
+/** In answers of `GET /audit-log`. */
+export interface AuditLog {
+  data: AuditEntry[];
+  meta: {
+    next_cursor?: number;
+  };
+}
+
 /** In answers of `GET /agents/{agent_id}/runs/{run_id}/checkpoints`. */
 export interface Checkpoint {
   /** Counts them; null where none stands here. */
@@ -175,8 +201,48 @@ export interface Info {
     oauth: null;
     tool_run_endpoint: boolean;
   };
-  auth_mode: "none";
+  auth_mode: "none" | "jwt" | "security_key";
   user_isolation: boolean;
+}
+
+/** A background run as an entry of the queue. */
+export interface Job {
+  /** The run's id. */
+  id: string;
+  state: "queued" | "running" | "paused" | "completed" | "failed" | "cancelled";
+  /** That of the run. */
+  status: string;
+  agent_id: string;
+  session_id: string;
+  user_id: string | null;
+  input: string;
+  /** How often it was begun. */
+  attempt: number;
+  /** How often its server was lost since its last checkpoint. */
+  crashes: number;
+  /** Which server does it. */
+  node_id: string | null;
+  cancel_requested: boolean;
+  error_type: string | null;
+  created_at: number;
+  started_at: number | null;
+  ended_at: number | null;
+}
+
+/** In answers of `GET /queue/jobs`. */
+export interface JobPage {
+  data: Job[];
+  meta: {
+    page: number;
+    limit: number;
+    total_pages: number;
+    /** Exact up to 10,000, and stays there. */
+    total_count: number;
+    total_is_capped?: boolean;
+    search_time_ms: number;
+    /** Give it as `cursor` for what follows; absent at the end. */
+    next_cursor?: string;
+  };
 }
 
 /** In answers of `GET /agents/{agent_id}/runs/{run_id}/checkpoints`. */
@@ -274,6 +340,51 @@ export interface MemoryPage {
   };
 }
 
+/** In answers of `POST /service-accounts`. */
+export interface MintedServiceAccount {
+  id: string;
+  name: string;
+  /** The user that its data belongs to. */
+  user_id: string;
+  token_prefix: string;
+  scopes: string[];
+  created_by: string | null;
+  created_at: string;
+  expires_at: string | null;
+  revoked_at: string | null;
+  /** Within a minute. */
+  last_used_at: string | null;
+  /** Told now, and never again. */
+  token: string;
+}
+
+/** In answers of `GET /queue/nodes`. */
+export interface QueueNode {
+  node_id: string;
+  alive: boolean;
+  lease_seconds_left: number;
+  /** In foreground and background. */
+  runs: number;
+}
+
+/** In answers of `GET /queue/stats`. */
+export interface QueueStats {
+  counts: {
+    queued: number;
+    running: number;
+    paused: number;
+    completed: number;
+    failed: number;
+    cancelled: number;
+  };
+  oldest_queued_age_seconds: number | null;
+  agents: {
+    agent_id: string;
+    queued: number;
+    running: number;
+  }[];
+}
+
 /** In answers of `GET /readyz`. */
 export interface Ready {
   status: "ready";
@@ -328,6 +439,38 @@ export interface RunPreview {
   run_input: string;
   content_preview: string;
   created_at: string;
+}
+
+/** In answers of `GET /service-accounts`. */
+export interface ServiceAccount {
+  id: string;
+  name: string;
+  /** The user that its data belongs to. */
+  user_id: string;
+  token_prefix: string;
+  scopes: string[];
+  created_by: string | null;
+  created_at: string;
+  expires_at: string | null;
+  revoked_at: string | null;
+  /** Within a minute. */
+  last_used_at: string | null;
+}
+
+/** In answers of `GET /service-accounts`. */
+export interface ServiceAccountPage {
+  data: ServiceAccount[];
+  meta: {
+    page: number;
+    limit: number;
+    total_pages: number;
+    /** Exact up to 10,000, and stays there. */
+    total_count: number;
+    total_is_capped?: boolean;
+    search_time_ms: number;
+    /** Give it as `cursor` for what follows; absent at the end. */
+    next_cursor?: string;
+  };
 }
 
 /** In answers of `POST /sessions`. */

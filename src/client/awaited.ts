@@ -2,32 +2,6 @@ import type { JsonObject } from "../events/json.ts";
 
 /** Answers of endpoints that the server has soon: they move to `answers.ts` with them. */
 
-/** In answers of `GET /audit-log`. */
-export interface AuditEntry {
-  id: number;
-  at: string;
-  outcome: "denied" | "allowed";
-  /** Of the answer. */
-  status: number;
-  user_id: string | null;
-  /** Its id, or the beginning of its hash. */
-  token_id: string | null;
-  /** The user in whose name it was done. */
-  acted_for: string | null;
-  address: string | null;
-  method: string;
-  path: string;
-  reason: string | null;
-}
-
-/** In answers of `GET /audit-log`. */
-export interface AuditLog {
-  data: AuditEntry[];
-  meta: {
-    next_cursor?: number;
-  };
-}
-
 /** In answers of `GET /metrics`. */
 export interface DayMetrics {
   id: string;
@@ -112,38 +86,6 @@ export interface MetricsRefresh {
 export interface RefreshMetrics {
   status: "started" | "already_running";
   message: string;
-}
-
-/** In answers of `GET /service-accounts`. */
-export interface ServiceAccount {
-  id: string;
-  name: string;
-  /** The user that its data belongs to. */
-  user_id: string;
-  token_prefix: string;
-  scopes: string[];
-  created_by: string | null;
-  created_at: string;
-  expires_at: string | null;
-  revoked_at: string | null;
-  /** Within a minute. */
-  last_used_at: string | null;
-}
-
-/** In answers of `GET /service-accounts`. */
-export interface ServiceAccountPage {
-  data: ServiceAccount[];
-  meta: {
-    page: number;
-    limit: number;
-    total_pages: number;
-    /** Exact up to 10,000, and stays there. */
-    total_count: number;
-    total_is_capped?: boolean;
-    search_time_ms: number;
-    /** Give it as `cursor` for what follows; absent at the end. */
-    next_cursor?: string;
-  };
 }
 
 /** In answers of `GET /trace_session_stats`. */
@@ -293,10 +235,4 @@ export interface TraceSpan {
   attributes: JsonObject;
   events: JsonObject[];
   links: JsonObject[];
-}
-
-/** In answers of `POST /service-accounts`: an account with its token, which is told this once. */
-export interface MintedServiceAccount extends ServiceAccount {
-  /** Told now, and never again. */
-  token: string;
 }

@@ -18,6 +18,7 @@ export type { Memories, MemoryListOptions, MemoryOptions } from "./memories.ts";
 export type { MetricDays, MetricsOptions } from "./metrics.ts";
 export type { CallOptions, ClientOptions } from "./options.ts";
 export type { PageOptions } from "./page.ts";
+export type { JobListOptions, Queue } from "./queue.ts";
 export type { OnBusy, RunOptions } from "./run-fields.ts";
 export type { RunStream } from "./run-stream.ts";
 export type {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { engines } from "../support/engines.ts";
 import { wipe } from "../support/run-tools.ts";
 import { startServer, type TestServer } from "../support/server.ts";
+import { createIssuer, sign } from "../support/tokens.ts";
 
 /** That the client has a method for each operation of the server, with each of its fields, and that each method works. */
 
@@ -46,11 +47,6 @@ const awaited = [
   "metrics.refresh",
   "metrics.refreshInBackground",
   "metrics.refreshStatus",
-  "serviceAccounts.create",
-  "serviceAccounts.list",
-  "serviceAccounts.revoke",
-  "sessions.follow",
-  "system.auditLog",
   "traces.filterSchema",
   "traces.get",
   "traces.list",
@@ -62,6 +58,9 @@ const awaited = [
 
 let server: TestServer;
 let client: AgentOSClient;
+/** A server with authorization, and its administrator: for what an open one has not. */
+let locked: TestServer;
+let admin: AgentOSClient;
 let document: Document;
 let runId: string;
 let mediaId: string;
@@ -78,6 +77,13 @@ beforeAll(async () => {
     agent: { enableAgenticMemory: true, enableSessionSummaries: true, tools: [wipe] },
   });
   client = new AgentOSClient({ baseUrl: server.url, fetch: recorded });
+  const issuer = createIssuer();
+  locked = await startServer({ os: { authorization: { verificationKeys: issuer.pem } } });
+  admin = new AgentOSClient({
+    baseUrl: locked.url,
+    token: () => sign(issuer.privateKey, { sub: "root", scopes: ["agent_os:admin"] }),
+    fetch: recorded,
+  });
   document = (await client.system.openapi()) as Document;
   const run = await client.agents.run("copilot", "hi", {
     sessionId: "s",
@@ -88,7 +94,10 @@ beforeAll(async () => {
   mediaId = run.input.files![0]!.id;
   memoryId = (await client.memories.create("Likes tea", { userId: "ada" })).memory_id;
 });
-afterAll(() => server.close());
+afterAll(async () => {
+  await server.close();
+  await locked.close();
+});
 
 const recorded: typeof fetch = (input, init) => {
   const { pathname, searchParams } = new URL(String(input));
@@ -173,7 +182,7 @@ const calls: Record<string, [call: () => Promise<unknown>, answer: unknown]> = {
   ],
   "runs.cancel": [() => client.runs.cancel("copilot", runId, { ...ada, sessionId: "s" }), undefined],
   "runs.resume": [
-    () => outline(client.runs.resume("copilot", runId, { after: 1 })),
+    () => outline(client.runs.resume("copilot", runId, { ...ada, after: 1 })),
     expect.arrayContaining(["RunContent", "RunCompleted"]),
   ],
   "runs.continue": [
@@ -296,6 +305,58 @@ const calls: Record<string, [call: () => Promise<unknown>, answer: unknown]> = {
   ],
   "memories.delete": [() => client.memories.delete("none", ada), undefined],
   "memories.deleteMany": [() => client.memories.deleteMany(["none"], ada), undefined],
+  "sessions.follow": [
+    async () => {
+      const message = "[[tokens=30]] [[delay=20]]";
+      await client.agents.runInBackground("copilot", message, { ...ada, sessionId: "followed" });
+      return outline(client.sessions.follow("followed", { ...ada, wait: false }));
+    },
+    expect.arrayContaining(["RunStarted", "RunContent", "RunCompleted"]),
+  ],
+  "queue.stats": [() => client.queue.stats(), { counts: { queued: expect.any(Number) } }],
+  "queue.jobs": [
+    () => client.queue.jobs({ ...ada, ...page, status: ["completed"], agentId: "copilot", sessionId: "s" }),
+    { data: expect.arrayContaining([expect.objectContaining({ state: "completed", session_id: "s" })]) },
+  ],
+  "queue.job": [
+    async () => client.queue.job((await client.queue.jobs({ status: "completed" })).data[0]!.id),
+    { state: "completed", agent_id: "copilot" },
+  ],
+  "queue.requeue": [
+    async () => {
+      const { run_id } = await client.agents.runInBackground("copilot", "[[error=400]]", ada);
+      expect(await outline(client.runs.resume("copilot", run_id))).toContain("RunError");
+      return client.queue.requeue(run_id);
+    },
+    { run_id: expect.any(String), status: "pending" },
+  ],
+  "queue.nodes": [() => client.queue.nodes(), [{ alive: true, runs: expect.any(Number) }]],
+  "serviceAccounts.create": [
+    () =>
+      admin.serviceAccounts.create("nightly-report", {
+        scopes: ["agents:run"],
+        expiresInDays: 7,
+        neverExpires: false,
+        allowPrivilegedScopes: false,
+      }),
+    { name: "nightly-report", token: expect.any(String), scopes: ["agents:run"] },
+  ],
+  "serviceAccounts.list": [
+    () => admin.serviceAccounts.list(page),
+    { data: [{ name: "nightly-report", revoked_at: null }] },
+  ],
+  "serviceAccounts.revoke": [
+    async () => {
+      const [account] = (await admin.serviceAccounts.list()).data;
+      await admin.serviceAccounts.revoke(account!.id);
+      return admin.serviceAccounts.list();
+    },
+    { data: [{ name: "nightly-report", revoked_at: expect.any(String) }] },
+  ],
+  "system.auditLog": [
+    () => admin.system.auditLog({ outcome: "allowed", userId: "root", limit: 5, cursor: 999_999 }),
+    { data: expect.arrayContaining([expect.objectContaining({ path: "/service-accounts" })]) },
+  ],
   "users.export": [
     async () => {
       const types = new Set<string>();
@@ -355,9 +416,12 @@ describe("of every operation that the server describes", () => {
         );
         return unsent.map((field) => `${name}: ${field}`);
       });
-    // The user and session of a run that is resumed by its id.
-    const resume = "post /agents/{agent_id}/runs/{run_id}/resume";
-    expect(missing).toEqual([`${resume}: session_id`, `${resume}: user_id`]);
+    expect(missing).toEqual([
+      // A run is resumed by its id.
+      "post /agents/{agent_id}/runs/{run_id}/resume: session_id",
+      // It goes out as a header.
+      "get /sessions/{session_id}/stream: last_event_id",
+    ]);
   });
 
   function propertiesOf(schema: Schema): string[] {
