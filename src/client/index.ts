@@ -10,7 +10,6 @@ export type { RunEvent, RunEventBody, RunEventEnvelope } from "../events/run-eve
 export type { ToolExecution, UserInputField } from "../events/tool-execution.ts";
 export type { Agents, StreamOptions } from "./agents.ts";
 export type * from "./answers.ts";
-export type * from "./awaited.ts";
 export { AgentOSClient } from "./client.ts";
 export * from "./errors.ts";
 export type { Media } from "./media.ts";
