@@ -24,7 +24,9 @@ async function untilEnded(events: AsyncIterable<RunEvent>, runs: number): Promis
   throw new Error(`It ended with ${left} runs to come`);
 }
 
-test("three tabs see every event of every run once, whatever the network does", async () => {
+test("three tabs see every event of every run once, whatever the network does", {
+  timeout: 90_000,
+}, async () => {
   const session = { sessionId: "shared" };
   await client.sessions.create(session);
   const random = seeded(5);
