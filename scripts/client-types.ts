@@ -156,6 +156,13 @@ class Types {
   #named(name: string, where: string): string {
     if (known[name] !== undefined) return this.#import(name);
     const schema = this.#whole(this.#schemas[name]!);
+    const isList = schema.type === "array" && schema.items?.properties !== undefined;
+    if (isList) {
+      // The list is named for what it holds, and what it holds has a shape.
+      const one = name.replace(/s$/, "");
+      this.#make(one, schema.items!, where);
+      return `${one}[]`;
+    }
     const isObject = schema.type === "object" && schema.properties !== undefined;
     if (!isObject) return this.#type(schema, where);
     this.#make(name, schema, where);

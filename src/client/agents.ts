@@ -58,7 +58,8 @@ export class Agents {
    */
   stream(agentId: string, message: string, options: StreamOptions = {}): RunStream {
     const begin = newRun(agentId, { message, ...options, stream: true });
-    return new RunStream(this.#transport, { agentId, begin, after: -1, signal: options.signal });
+    const { userId, signal } = options;
+    return new RunStream(this.#transport, { agentId, begin, after: -1, userId, signal });
   }
 
   /**

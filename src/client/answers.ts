@@ -30,6 +30,9 @@ export interface Agent {
       name: string;
       description: string;
       parameters: JsonObject;
+      requires_confirmation?: boolean;
+      requires_user_input?: boolean;
+      external_execution?: boolean;
     }[];
   };
   sessions: {
@@ -47,6 +50,32 @@ export interface Agent {
   };
   /** What else it has. */
   [more: string]: unknown;
+}
+
+/** In answers of `GET /audit-log`. */
+export interface AuditEntry {
+  id: number;
+  at: string;
+  outcome: "denied" | "allowed";
+  /** Of the answer. */
+  status: number;
+  user_id: string | null;
+  /** Its id, or the beginning of its hash. */
+  token_id: string | null;
+  /** The user in whose name it was done. */
+  acted_for: string | null;
+  address: string | null;
+  method: string;
+  path: string;
+  reason: string | null;
+}
+
+/** In answers of `GET /audit-log`. */
+export interface AuditLog {
+  data: AuditEntry[];
+  meta: {
+    next_cursor?: number;
+  };
 }
 
 /** In answers of `GET /agents/{agent_id}/runs/{run_id}/checkpoints`. */
@@ -127,6 +156,72 @@ export interface ConfigDomain {
   }[];
 }
 
+/** In answers of `GET /metrics`. */
+export interface DayMetrics {
+  id: string;
+  /** All of them, failed and cancelled ones too. */
+  agent_runs_count: number;
+  failed_runs_count: number;
+  cancelled_runs_count: number;
+  agent_sessions_count: number;
+  team_runs_count: number;
+  team_sessions_count: number;
+  workflow_runs_count: number;
+  workflow_sessions_count: number;
+  users_count: number;
+  token_metrics: {
+    input_tokens: number;
+    output_tokens: number;
+    total_tokens: number;
+    reasoning_tokens: number;
+    cache_read_tokens: number;
+    cache_write_tokens: number;
+    audio_total_tokens: number;
+    audio_input_tokens: number;
+    audio_output_tokens: number;
+    /** Output that was lost with its process and made again, estimated; no part of the others. */
+    discarded_tokens: number;
+  };
+  /** In the currency of the server's prices; null where nothing of it has a price. */
+  cost: number | null;
+  /** Runs that `cost` knows nothing of. */
+  unpriced_runs_count: number;
+  model_metrics: {
+    model_id: string;
+    model_provider: string;
+    count: number;
+    input_tokens: number;
+    output_tokens: number;
+    total_tokens: number;
+    reasoning_tokens: number;
+    cache_read_tokens: number;
+    cache_write_tokens: number;
+    /** In the currency of the server's prices; null where nothing of it has a price. */
+    cost: number | null;
+    unpriced_runs_count: number;
+  }[];
+  /** Of all users together: empty where one user is asked for. */
+  latency_metrics: {
+    agent_id: string;
+    model_id: string;
+    model_provider: string;
+    count: number;
+    /** Seconds, 2.5 % off at most. */
+    duration: {
+      p50: number;
+      p95: number;
+    } | null;
+    /** Seconds, 2.5 % off at most. */
+    time_to_first_token: {
+      p50: number;
+      p95: number;
+    } | null;
+  }[];
+  date: string;
+  created_at: string;
+  updated_at: string;
+}
+
 /** How many there were of each. */
 export interface Erased {
   sessions: number;
@@ -141,7 +236,7 @@ export interface Erased {
 /** In answers of `GET /agents/{agent_id}/runs/{run_id}/checkpoints/{message_index}`. */
 export interface GetCheckpoint {
   checkpoint: Checkpoint;
-  snapshot: Run;
+  snapshot: RunSnapshot;
 }
 
 /** In answers of `GET /health`. */
@@ -175,8 +270,48 @@ export interface Info {
     oauth: null;
     tool_run_endpoint: boolean;
   };
-  auth_mode: "none";
+  auth_mode: "none" | "jwt" | "security_key";
   user_isolation: boolean;
+}
+
+/** A background run as an entry of the queue. */
+export interface Job {
+  /** The run's id. */
+  id: string;
+  state: "queued" | "running" | "paused" | "completed" | "failed" | "cancelled";
+  /** That of the run. */
+  status: string;
+  agent_id: string;
+  session_id: string;
+  user_id: string | null;
+  input: string;
+  /** How often it was begun. */
+  attempt: number;
+  /** How often its server was lost since its last checkpoint. */
+  crashes: number;
+  /** Which server does it. */
+  node_id: string | null;
+  cancel_requested: boolean;
+  error_type: string | null;
+  created_at: number;
+  started_at: number | null;
+  ended_at: number | null;
+}
+
+/** In answers of `GET /queue/jobs`. */
+export interface JobPage {
+  data: Job[];
+  meta: {
+    page: number;
+    limit: number;
+    total_pages: number;
+    /** Exact up to 10,000, and stays there. */
+    total_count: number;
+    total_is_capped?: boolean;
+    search_time_ms: number;
+    /** Give it as `cursor` for what follows; absent at the end. */
+    next_cursor?: string;
+  };
 }
 
 /** In answers of `GET /agents/{agent_id}/runs/{run_id}/checkpoints`. */
@@ -274,9 +409,74 @@ export interface MemoryPage {
   };
 }
 
+/** In answers of `GET /metrics`. */
+export interface Metrics {
+  metrics: DayMetrics[];
+  updated_at: string | null;
+}
+
+/** In answers of `GET /metrics/refresh/status`. */
+export interface MetricsRefresh {
+  status: "idle" | "running" | "completed" | "failed";
+  started_at: string | null;
+  finished_at: string | null;
+  error: string | null;
+}
+
+/** In answers of `POST /service-accounts`. */
+export interface MintedServiceAccount {
+  id: string;
+  name: string;
+  /** The user that its data belongs to. */
+  user_id: string;
+  token_prefix: string;
+  scopes: string[];
+  created_by: string | null;
+  created_at: string;
+  expires_at: string | null;
+  revoked_at: string | null;
+  /** Within a minute. */
+  last_used_at: string | null;
+  /** Told now, and never again. */
+  token: string;
+}
+
+/** In answers of `GET /queue/nodes`. */
+export interface QueueNode {
+  node_id: string;
+  alive: boolean;
+  lease_seconds_left: number;
+  /** In foreground and background. */
+  runs: number;
+}
+
+/** In answers of `GET /queue/stats`. */
+export interface QueueStats {
+  counts: {
+    queued: number;
+    running: number;
+    paused: number;
+    completed: number;
+    failed: number;
+    cancelled: number;
+  };
+  oldest_queued_age_seconds: number | null;
+  agents: {
+    agent_id: string;
+    queued: number;
+    running: number;
+  }[];
+}
+
 /** In answers of `GET /readyz`. */
 export interface Ready {
   status: "ready";
+}
+
+/** In answers of `POST /metrics/refresh`. */
+export interface RefreshMetrics {
+  status: "started" | "already_running";
+  message: string;
 }
 
 /** In answers of `POST /agents/{agent_id}/runs`. */
@@ -328,6 +528,78 @@ export interface RunPreview {
   run_input: string;
   content_preview: string;
   created_at: string;
+}
+
+/** A run as it was at a message. */
+export interface RunSnapshot {
+  run_id: string;
+  agent_id: string;
+  agent_name?: string;
+  session_id: string;
+  user_id: string | null;
+  /** Lower case; upper case with agnoCompat. */
+  status: RunStatus;
+  /** The answer: text, or the object of an output schema. */
+  content?: JsonValue;
+  /** `str`, or the title of the output schema. */
+  content_type: string;
+  reasoning_content?: string;
+  model: string;
+  model_provider: string;
+  session_state: JsonObject;
+  metadata?: JsonObject;
+  metrics: RunMetrics;
+  messages: Message[];
+  tools: ToolExecution[];
+  requirements: Requirement[];
+  input: {
+    input_content: string;
+    files?: MediaReference[];
+    images?: MediaReference[];
+    audio?: MediaReference[];
+  };
+  forked_from_run_id?: string;
+  forked_from_message_index?: number;
+  regenerated_from?: string;
+  superseded_by?: string;
+  error_type?: string;
+  /** Unix time in seconds. */
+  created_at: number;
+  updated_at: number;
+  events?: JsonValue[];
+  last_checkpoint_at_message_index: number;
+}
+
+/** In answers of `GET /service-accounts`. */
+export interface ServiceAccount {
+  id: string;
+  name: string;
+  /** The user that its data belongs to. */
+  user_id: string;
+  token_prefix: string;
+  scopes: string[];
+  created_by: string | null;
+  created_at: string;
+  expires_at: string | null;
+  revoked_at: string | null;
+  /** Within a minute. */
+  last_used_at: string | null;
+}
+
+/** In answers of `GET /service-accounts`. */
+export interface ServiceAccountPage {
+  data: ServiceAccount[];
+  meta: {
+    page: number;
+    limit: number;
+    total_pages: number;
+    /** Exact up to 10,000, and stays there. */
+    total_count: number;
+    total_is_capped?: boolean;
+    search_time_ms: number;
+    /** Give it as `cursor` for what follows; absent at the end. */
+    next_cursor?: string;
+  };
 }
 
 /** In answers of `POST /sessions`. */
@@ -389,6 +661,159 @@ export interface SessionTokens {
   reasoning_tokens?: number;
   cache_read_tokens?: number;
   cache_write_tokens?: number;
+  /** Null where nothing of it has a price. */
+  cost?: number | null;
+  /** Ended runs that `cost` knows nothing of. */
+  unpriced_runs_count?: number;
+}
+
+/** In answers of `GET /trace_session_stats`. */
+export interface SessionTraces {
+  session_id: string;
+  user_id: string | null;
+  agent_id: string;
+  total_traces: number;
+  first_trace_at: string;
+  last_trace_at: string;
+}
+
+/** In answers of `GET /trace_session_stats`. */
+export interface SessionTracesPage {
+  data: SessionTraces[];
+  meta: {
+    page: number;
+    limit: number;
+    total_pages: number;
+    /** Exact up to 10,000, and stays there. */
+    total_count: number;
+    total_is_capped?: boolean;
+    search_time_ms: number;
+    /** Give it as `cursor` for what follows; absent at the end. */
+    next_cursor?: string;
+  };
+}
+
+/** In answers of `GET /traces`. */
+export interface Trace {
+  trace_id: string;
+  name: string;
+  status: "OK" | "ERROR";
+  /** Milliseconds, with their unit. */
+  duration: string;
+  start_time: string;
+  end_time: string;
+  total_spans: number;
+  error_count: number;
+  input: string;
+  run_id: string;
+  session_id: string;
+  user_id: string | null;
+  agent_id: string;
+  created_at: string;
+}
+
+/** In answers of `GET /traces/{trace_id}`. */
+export interface TraceDetail {
+  trace_id: string;
+  name: string;
+  status: "OK" | "ERROR";
+  /** Milliseconds, with their unit. */
+  duration: string;
+  start_time: string;
+  end_time: string;
+  total_spans: number;
+  error_count: number;
+  input: string;
+  run_id: string;
+  session_id: string;
+  user_id: string | null;
+  agent_id: string;
+  created_at: string;
+  output: string;
+  tree: TraceNode[];
+}
+
+/** In answers of `POST /traces/search`. */
+export interface TraceDetailPage {
+  data: TraceDetail[];
+  meta: {
+    page: number;
+    limit: number;
+    total_pages: number;
+    /** Exact up to 10,000, and stays there. */
+    total_count: number;
+    total_is_capped?: boolean;
+    search_time_ms: number;
+    /** Give it as `cursor` for what follows; absent at the end. */
+    next_cursor?: string;
+  };
+}
+
+/** In answers of `GET /traces/filter-schema`. */
+export interface TraceFilterSchema {
+  fields: {
+    key: string;
+    label: string;
+    type: "enum" | "string" | "number" | "datetime";
+    operators: string[];
+    values: string[] | null;
+  }[];
+  logical_operators: string[];
+}
+
+/** In answers of `GET /traces/{trace_id}`. */
+export interface TraceNode {
+  id: string;
+  name: string;
+  /** SPAN is one that a tool made itself. */
+  type: "AGENT" | "LLM" | "TOOL" | "MEMORY" | "QUEUE" | "SPAN";
+  duration: string;
+  start_time: string;
+  end_time: string;
+  status: "OK" | "ERROR";
+  input?: string;
+  output?: string;
+  error?: string;
+  metadata: JsonObject;
+  /** Those below it, of the same shape, in the order in which they began. */
+  spans?: JsonObject[];
+}
+
+/** In answers of `GET /traces`. */
+export interface TracePage {
+  data: Trace[];
+  meta: {
+    page: number;
+    limit: number;
+    total_pages: number;
+    /** Exact up to 10,000, and stays there. */
+    total_count: number;
+    total_is_capped?: boolean;
+    search_time_ms: number;
+    /** Give it as `cursor` for what follows; absent at the end. */
+    next_cursor?: string;
+  };
+}
+
+/** In answers of `GET /traces/{trace_id}`. */
+export interface TraceSpan {
+  id: string;
+  name: string;
+  /** SPAN is one that a tool made itself. */
+  type: "AGENT" | "LLM" | "TOOL" | "MEMORY" | "QUEUE" | "SPAN";
+  duration: string;
+  start_time: string;
+  end_time: string;
+  status: "OK" | "ERROR";
+  input?: string;
+  output?: string;
+  error?: string;
+  metadata: JsonObject;
+  kind: string;
+  parent_span_id: string | null;
+  attributes: JsonObject;
+  events: JsonObject[];
+  links: JsonObject[];
 }
 
 /** In answers of `GET /user_memory_stats`. */

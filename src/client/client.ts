@@ -3,6 +3,7 @@ import { Media } from "./media.ts";
 import { Memories } from "./memories.ts";
 import { MetricDays } from "./metrics.ts";
 import { type ClientOptions, settingsOf } from "./options.ts";
+import { Queue } from "./queue.ts";
 import { Runs } from "./runs.ts";
 import { ServiceAccounts } from "./service-accounts.ts";
 import { Sessions } from "./sessions.ts";
@@ -31,6 +32,7 @@ export class AgentOSClient {
   readonly media: Media;
   readonly traces: Traces;
   readonly metrics: MetricDays;
+  readonly queue: Queue;
   readonly serviceAccounts: ServiceAccounts;
   readonly system: System;
 
@@ -44,6 +46,7 @@ export class AgentOSClient {
     this.media = new Media(transport);
     this.traces = new Traces(transport);
     this.metrics = new MetricDays(transport);
+    this.queue = new Queue(transport);
     this.serviceAccounts = new ServiceAccounts(transport);
     this.system = new System(transport);
   }

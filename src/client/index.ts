@@ -10,7 +10,6 @@ export type { RunEvent, RunEventBody, RunEventEnvelope } from "../events/run-eve
 export type { ToolExecution, UserInputField } from "../events/tool-execution.ts";
 export type { Agents, StreamOptions } from "./agents.ts";
 export type * from "./answers.ts";
-export type * from "./awaited.ts";
 export { AgentOSClient } from "./client.ts";
 export * from "./errors.ts";
 export type { Media } from "./media.ts";
@@ -18,6 +17,7 @@ export type { Memories, MemoryListOptions, MemoryOptions } from "./memories.ts";
 export type { MetricDays, MetricsOptions } from "./metrics.ts";
 export type { CallOptions, ClientOptions } from "./options.ts";
 export type { PageOptions } from "./page.ts";
+export type { JobListOptions, Queue } from "./queue.ts";
 export type { OnBusy, RunOptions } from "./run-fields.ts";
 export type { RunStream } from "./run-stream.ts";
 export type {

@@ -1,4 +1,4 @@
-import type { DayMetrics, Metrics, MetricsRefresh, RefreshMetrics } from "./awaited.ts";
+import type { DayMetrics, Metrics, MetricsRefresh, RefreshMetrics } from "./answers.ts";
 import type { CallOptions } from "./options.ts";
 import type { UserOptions } from "./sessions.ts";
 import type { Transport } from "./transport.ts";

@@ -4,6 +4,7 @@ import { ConnectionError } from "./errors.ts";
 import { RunCursor, readFrame } from "./run-cursor.ts";
 import { readStream, type StreamReader } from "./stream.ts";
 import type { ApiRequest, Transport } from "./transport.ts";
+import { onWire } from "./wire-names.ts";
 
 /** How the stream of a run begins. */
 export interface RunStreamStart {
@@ -12,6 +13,8 @@ export interface RunStreamStart {
   runId?: string | undefined;
   /** The request that makes or continues the run; without it a run that is there is read. */
   begin?: ApiRequest | undefined;
+  /** In whose name it is read, where that is said. */
+  userId?: string | undefined;
   /** Index of the last event that the reader has, -1 for none; undefined where it does not know. */
   after?: number | undefined;
   signal?: AbortSignal | undefined;
@@ -32,6 +35,7 @@ export class RunStream implements AsyncIterable<RunEvent> {
   readonly agentId: string;
   readonly #transport: Transport;
   readonly #reader: RunReader;
+  readonly #userId: string | undefined;
   readonly #signal: AbortSignal | undefined;
   #isRead = false;
 
@@ -40,6 +44,7 @@ export class RunStream implements AsyncIterable<RunEvent> {
     this.agentId = start.agentId;
     this.#transport = transport;
     this.#reader = new RunReader(start);
+    this.#userId = start.userId;
     this.#signal = start.signal;
   }
 
@@ -69,6 +74,7 @@ export class RunStream implements AsyncIterable<RunEvent> {
     await this.#transport.done({
       method: "POST",
       path: ["agents", this.agentId, "runs", runId, "cancel"],
+      body: onWire({ userId: this.#userId }),
       repeatable: true,
     });
   }
@@ -132,12 +138,12 @@ class RunReader implements StreamReader<RunEvent> {
   request(): ApiRequest {
     this.#left = undefined;
     this.#isPaused = false;
-    const { agentId, begin } = this.#start;
+    const { agentId, begin, userId } = this.#start;
     if (!this.#cursor) return begin!;
     return {
       method: "POST",
       path: ["agents", agentId, "runs", this.#cursor.runId, "resume"],
-      body: { last_event_index: this.lastIndex },
+      body: onWire({ lastEventIndex: this.lastIndex, userId }),
     };
   }
 

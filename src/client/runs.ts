@@ -101,9 +101,13 @@ export class Runs {
    *
    * @param options - `after`: index of the last event that is known; all come where it is absent
    */
-  resume(agentId: string, runId: string, options: { after?: number } & CallOptions = {}): RunStream {
-    const { after = -1, signal } = options;
-    return new RunStream(this.#transport, { agentId, runId, after, signal });
+  resume(
+    agentId: string,
+    runId: string,
+    options: CallOptions & { after?: number; userId?: string } = {},
+  ): RunStream {
+    const { after = -1, userId, signal } = options;
+    return new RunStream(this.#transport, { agentId, runId, after, userId, signal });
   }
 
   /**
@@ -125,7 +129,8 @@ export class Runs {
     options: ContinueOptions & { background?: boolean } = {},
   ): RunStream {
     const begin = continuing(agentId, runId, { ...options, stream: true });
-    return new RunStream(this.#transport, { agentId, runId, begin, signal: options.signal });
+    const { userId, signal } = options;
+    return new RunStream(this.#transport, { agentId, runId, begin, userId, signal });
   }
 
   /** The same in the background: answers as soon as the decision is stored. */

@@ -1,4 +1,4 @@
-import type { MintedServiceAccount, ServiceAccountPage } from "./awaited.ts";
+import type { MintedServiceAccount, ServiceAccountPage } from "./answers.ts";
 import type { CallOptions } from "./options.ts";
 import type { PageOptions } from "./page.ts";
 import type { Transport } from "./transport.ts";

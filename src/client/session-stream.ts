@@ -7,12 +7,14 @@ import type { Fields } from "./wire-names.ts";
 /** Ended runs that are remembered, so that none of their events is given twice. */
 const mostRemembered = 1000;
 
+/** Runs that a request names, each with its last event. The server reads no more. */
+const mostNamed = 100;
+
 /** What is known of the runs of a session while they are followed. */
 export class SessionReader implements StreamReader<RunEvent> {
   readonly #sessionId: string;
   readonly #query: Fields;
   readonly #runs = new Map<string, RunCursor>();
-  #lastId: string | undefined;
 
   constructor(sessionId: string, query: Fields) {
     this.#sessionId = sessionId;
@@ -28,7 +30,7 @@ export class SessionReader implements StreamReader<RunEvent> {
       method: "GET",
       path: ["sessions", this.#sessionId, "stream"],
       query: this.#query,
-      headers: this.#lastId === undefined ? {} : { "last-event-id": this.#lastId },
+      headers: this.#runs.size === 0 ? {} : { "last-event-id": this.#lastEventId() },
     };
   }
 
@@ -42,9 +44,20 @@ export class SessionReader implements StreamReader<RunEvent> {
       this.#runs.set(event.run_id, cursor);
       this.#forget();
     }
-    if (!cursor.take(event)) return undefined;
-    this.#lastId = `${event.run_id}:${event.event_index}`;
-    return event;
+    return cursor.take(event) ? event : undefined;
+  }
+
+  /** The last event of each run: those under way first, and then the newest that have ended. */
+  #lastEventId(): string {
+    const newest = [...this.#runs.values()].toReversed();
+    const named = [
+      ...newest.filter(({ hasEnded }) => !hasEnded),
+      ...newest.filter(({ hasEnded }) => hasEnded),
+    ];
+    return named
+      .slice(0, mostNamed)
+      .map(({ runId, last }) => `${runId}:${last}`)
+      .join(",");
   }
 
   #forget(): void {

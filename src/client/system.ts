@@ -1,6 +1,5 @@
 import type { JsonObject } from "../events/json.ts";
-import type { Config, Health, Home, Info, Ready } from "./answers.ts";
-import type { AuditLog } from "./awaited.ts";
+import type { AuditLog, Config, Health, Home, Info, Ready } from "./answers.ts";
 import type { CallOptions } from "./options.ts";
 import type { Transport } from "./transport.ts";
 

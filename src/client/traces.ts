@@ -6,7 +6,7 @@ import type {
   TraceFilterSchema,
   TracePage,
   TraceSpan,
-} from "./awaited.ts";
+} from "./answers.ts";
 import type { CallOptions } from "./options.ts";
 import type { PageOptions } from "./page.ts";
 import type { Transport } from "./transport.ts";

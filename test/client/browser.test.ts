@@ -30,7 +30,7 @@ declare global {
   var askCopilot: AskCopilot;
 }
 
-describe.skipIf(chromiumPath === undefined)("in a browser", () => {
+describe.skipIf(chromiumPath === undefined)("in a browser", { timeout: 90_000 }, () => {
   let browser: Browser;
   let server: TestServer;
   let code: string;

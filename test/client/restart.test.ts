@@ -7,7 +7,7 @@ import { type ServerProcess, startServerProcess } from "../support/server-proces
 
 /** Streams of the client whose server is killed, and started again. */
 
-describe.each(engines)("on $name", (engine) => {
+describe.each(engines)("on $name", { timeout: 90_000 }, (engine) => {
   /** A server that can be killed in the middle of everything, and comes back at the same place. */
   async function startMortal(
     atEnd: TestContext["onTestFinished"],

@@ -41,7 +41,7 @@ async function mustBeWhole(events: readonly RunEvent[]): Promise<void> {
   });
 }
 
-describe("a network that cuts connections at random", () => {
+describe("a network that cuts connections at random", { timeout: 90_000 }, () => {
   test.concurrent.for([1, 2, 3])(
     "gives each event once, in order, until the end (seed %i)",
     async (seed, { onTestFinished }) => {
