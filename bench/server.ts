@@ -17,5 +17,6 @@ const agent = new Agent({
   addHistoryToContext: true,
 });
 
-const agentOS = new AgentOS({ agents: [agent], logLevel: "warn" });
+const traces = process.env.BENCH_TRACES !== "off";
+const agentOS = new AgentOS({ agents: [agent], logLevel: "warn", traces });
 await agentOS.serve({ port: Number(process.env.PORT ?? 7777), hostname: "127.0.0.1" });

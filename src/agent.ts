@@ -7,6 +7,7 @@ import { SqliteDb } from "./db/sqlite/sqlite-db.ts";
 import type { JsonObject } from "./events/json.ts";
 import { DurableRunner } from "./runs/runner.ts";
 import { readSetting } from "./settings.ts";
+import { Telemetry } from "./telemetry/telemetry.ts";
 
 /** Agents that share a database and are served by no AgentOS share its runner too. */
 const runners = new WeakMap<Database, Runner>();
@@ -32,7 +33,9 @@ export class Agent<
     if (!runner) {
       // A program that calls an agent has its own things to print: of runs that end well it is told nothing.
       const level = readSetting("LOG_LEVEL") ?? "warn";
-      runner = new DurableRunner({ db, logger: pino({ name: "agentos", level }) });
+      const logger = pino({ name: "agentos", level });
+      const telemetry = new Telemetry({ db, logger, traces: {}, prices: {} });
+      runner = new DurableRunner({ db, logger, telemetry });
       runners.set(db, runner);
     }
     return runner;

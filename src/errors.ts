@@ -197,6 +197,18 @@ export class DatabaseUnavailableError extends UnavailableError {
   override readonly code: string = "database_unavailable";
 }
 
+/** This process could not show in time that it lives, so another one may have its runs by now. */
+export class LeaseLostError extends UnavailableError {
+  override readonly code: string = "lease_lost";
+  constructor() {
+    super(
+      "This server lost touch with its database, and another one may be at its runs by now. Resume the stream, or send the " +
+        "request again with the same Idempotency-Key.",
+      { retryAfter: 1 },
+    );
+  }
+}
+
 /** A run that has failed. `RunError` carries the same message and code. */
 export abstract class RunFailedError extends AgentOSError {
   readonly status: number = 500;

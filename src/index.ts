@@ -39,3 +39,7 @@ export { OpenAIResponses } from "./models/openai-responses.ts";
 export { AgentOS, type AgentOSOptions, type AnyAgent } from "./os.ts";
 export type { LogWriterOptions } from "./runs/log-writer.ts";
 export type { RunningServer, ServeOptions } from "./serve.ts";
+export type { ContentKind, ContentSource } from "./telemetry/content.ts";
+export type { ModelPrice, Prices } from "./telemetry/prices.ts";
+export { AgentSpanProcessor } from "./telemetry/provider.ts";
+export type { TraceOptions } from "./telemetry/telemetry.ts";

@@ -20,6 +20,8 @@ import type { LeaseOptions } from "./runs/node-lease.ts";
 import { DurableRunner, type QueueOptions } from "./runs/runner.ts";
 import { listen, type RunningServer, type ServeOptions } from "./serve.ts";
 import { logLevels, readSetting } from "./settings.ts";
+import type { Prices } from "./telemetry/prices.ts";
+import { Telemetry, type TraceOptions } from "./telemetry/telemetry.ts";
 
 /** What an AgentOS serves, and how. Only `agents` is needed. */
 export interface AgentOSOptions {
@@ -70,6 +72,16 @@ export interface AgentOSOptions {
   queue?: Partial<QueueOptions>;
   /** Seconds for which the log of a run is kept after its end, for streams to be resumed from. Default a day. */
   logRetention?: number;
+  /** What is recorded of runs as traces, and for how long; `false` for nothing. Default: everything, for ever. */
+  traces?: boolean | TraceOptions;
+  /**
+   * What a million tokens of each model cost, in your currency: runs, sessions and days then tell their cost. What has no
+   * price says that its cost is unknown.
+   *
+   * @example
+   * { "gpt-5.5": { input: 1.25, output: 10, cacheRead: 0.125 } }
+   */
+  prices?: Prices;
   /** Least level that is logged. Default: the setting `LOG_LEVEL`, else `info`. */
   logLevel?: (typeof logLevels)[number];
   /** Takes the place of the server's own logger. */
@@ -126,6 +138,14 @@ const wanted = {
   lease: numbers<LeaseOptions>(["lease", "beat", "sweep"]),
   queue: numbers<QueueOptions>(["concurrency", "total", "user", "session"]),
   logRetention: notNegative,
+  traces: {
+    fits: (value) => typeof value === "boolean" || isTraceOptions(value),
+    words: "a boolean, or an object of content, redact, retentionDays and spanProcessors",
+  },
+  prices: {
+    fits: (value) => isJsonObject(value) && Object.values(value).every(isPrice),
+    words: "an object of prices by model: { input, output, cacheRead?, cacheWrite? }, none of them negative",
+  },
   logLevel: {
     fits: (value) => logLevels.includes(value as never),
     words: `one of ${logLevels.join(", ")}`,
@@ -137,6 +157,24 @@ const wanted = {
     words: "a logger like pino's",
   },
 } satisfies Record<keyof AgentOSOptions, Shape>;
+
+function isTraceOptions(value: unknown): boolean {
+  if (!isJsonObject(value)) return false;
+  const { content, redact, retentionDays, spanProcessors, ...unknown } = value;
+  return (
+    Object.keys(unknown).length === 0 &&
+    (content === undefined || typeof content === "boolean") &&
+    (redact === undefined || typeof redact === "function") &&
+    (retentionDays === undefined || (notNegative.fits(retentionDays) && retentionDays > 0)) &&
+    (spanProcessors === undefined || Array.isArray(spanProcessors))
+  );
+}
+
+function isPrice(value: unknown): boolean {
+  if (!isJsonObject(value)) return false;
+  const { input, output, cacheRead = 0, cacheWrite = 0, ...unknown } = value;
+  return Object.keys(unknown).length === 0 && [input, output, cacheRead, cacheWrite].every(notNegative.fits);
+}
 
 /**
  * Serves agents over HTTP.
@@ -168,11 +206,19 @@ export class AgentOS {
     this.id = options.id ?? slug(options.name) ?? newId();
     this.db = sharedDatabase(options.agents, options.db) ?? new SqliteDb({ path: inMemory, id: "memory" });
     this.#drainTimeout = options.drainTimeout ?? 30;
+    const { traces = true, prices = {} } = options;
+    const telemetry = new Telemetry({
+      db: this.db,
+      logger,
+      traces: traces === true ? {} : traces || undefined,
+      prices,
+    });
     const agents = served(options.agents);
     const runner = new DurableRunner({
       db: this.db,
       logger,
       agents,
+      telemetry,
       ...(options.queue && { queue: options.queue }),
       ...(options.logRetention !== undefined && { logRetention: options.logRetention * 1000 }),
       ...(options.log && { logWriter: options.log }),
@@ -197,6 +243,7 @@ export class AgentOS {
       db: this.db,
       inMemory: this.db.location === inMemory,
       runner,
+      telemetry,
       logger,
       auth: authenticatorOf(options.authorization, this.id, access),
       meter: options.limits && new Meter(options.limits, access),
@@ -246,6 +293,7 @@ export class AgentOS {
 
   async #close(): Promise<void> {
     await this.#served.runner.drain(this.#drainTimeout * 1000);
+    await this.#served.telemetry.close();
     await this.#server?.stopListening();
     await this.#served.auth?.close();
     await this.#served.meter?.close();

@@ -30,7 +30,8 @@ export async function invoke(
     late.reject(error);
   }, tool.timeLimit * 1000);
   try {
-    const result = tool.execute(input.data, {
+    const { execute } = tool;
+    const known = {
       runId: context.runId,
       sessionId: context.sessionId,
       agentId: context.agent.id,
@@ -41,7 +42,10 @@ export async function invoke(
       dependencies: context.dependencies,
       metadata: context.metadata,
       signal: AbortSignal.any([context.signal, limit.signal]),
-    });
+    };
+    const { observer } = context;
+    const work = () => execute(input.data, known);
+    const result = observer ? observer.inTool(toolCallId, work) : work();
     return asText(await Promise.race([result, late.promise]));
   } finally {
     clearTimeout(timer);

@@ -1,5 +1,6 @@
 import type { JsonObject } from "../events/json.ts";
 import type { Message } from "../events/messages.ts";
+import type { TokenUsage } from "../events/metrics.ts";
 import type { RunEventBody } from "../events/run-events.ts";
 import type { ToolExecution } from "../events/tool-execution.ts";
 import type { Attachment, ModelMessage } from "../models/model.ts";
@@ -7,6 +8,18 @@ import type { AgentDefinition } from "./definition.ts";
 import type { UserMemories } from "./memory/user-memories.ts";
 import type { OutputSchema } from "./output.ts";
 import type { SessionSummary } from "./summary.ts";
+
+/** Listens to the loop at work, for what its events do not tell. Must not throw. */
+export interface LoopObserver {
+  /** A turn of the model begins. The list of messages may grow afterwards. */
+  modelRequested(messages: readonly Message[], stream: boolean): void;
+  /** The model failed, and is asked again after some seconds. */
+  modelRetried(error: Error, seconds: number): void;
+  /** A turn of the model has ended. */
+  modelAnswered(message: Message, usage: TokenUsage): void;
+  /** Runs a tool's code, and gives what it gives. */
+  inTool<T>(callId: string, work: () => T): T;
+}
 
 /** All that the loop knows of a run. It knows no HTTP and no database. */
 export interface LoopContext {
@@ -39,6 +52,7 @@ export interface LoopContext {
   readonly said: readonly ModelMessage[];
   /** What there is of a run that was begun before: it does not start, it goes on. */
   readonly resumed: ResumedRun | undefined;
+  readonly observer: LoopObserver | undefined;
 }
 
 /** What a loop that goes on has to know beside the messages. */
@@ -54,6 +68,8 @@ export interface ResumedRun {
 /** Not an event: a point from which the run could go on after a crash. The end of a run is one too. */
 export interface Checkpoint {
   event: "Checkpoint";
+  /** Events that it is about: they are stored with it, or not at all. */
+  events?: readonly RunEventBody[];
 }
 
 /** Not an event: tools are about to begin. Where another process may take the run up, what they are must be stored first. */

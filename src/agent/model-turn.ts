@@ -39,6 +39,7 @@ export async function* modelTurn(
     ...(context.output && { output: { name: context.output.name, schema: context.output.schema } }),
   };
   yield { event: "ModelRequestStarted", ...identity };
+  context.observer?.modelRequested(messages, stream);
 
   const start = performance.now();
   let firstToken: number | undefined;
@@ -108,6 +109,7 @@ export async function* modelTurn(
       ...timeToFirstToken,
     },
   });
+  context.observer?.modelAnswered(message, usage);
   return { text, message, calls, finishReason, lostCall };
 }
 
@@ -150,7 +152,7 @@ class Reasoning {
 
 /** Asks again after a failure that may pass, as long as nothing of the turn was heard. */
 async function* withRetries(
-  { agent, signal }: LoopContext,
+  { agent, signal, observer }: LoopContext,
   request: ModelRequest,
 ): AsyncGenerator<ModelEvent | readonly ModelEvent[]> {
   for (let attempt = 0; ; attempt++) {
@@ -166,8 +168,9 @@ async function* withRetries(
         throw error;
       // Half of the wait is random, so that many runs that failed together do not come back together.
       const backoff = agent.retryDelay * 2 ** attempt * (0.5 + Math.random() / 2);
-      const seconds = Math.min(error.retryAfter ?? 0, longestRetryAfter);
-      await wait(Math.max(backoff, seconds) * 1000, undefined, { signal });
+      const seconds = Math.max(backoff, Math.min(error.retryAfter ?? 0, longestRetryAfter));
+      observer?.modelRetried(error, seconds);
+      await wait(seconds * 1000, undefined, { signal });
     }
   }
 }

@@ -37,6 +37,8 @@ export interface RunRequest {
   onBusy?: BusyPolicy;
   /** The run that it is made of: it begins with some of its messages. */
   origin?: RunOrigin;
+  /** The span that asks for it, as W3C's `traceparent` header has it. */
+  traceparent?: string;
   /** Ends the run, not only the waiting for it. */
   signal?: AbortSignal;
 }

@@ -1,5 +1,6 @@
 import type { MemoryChange } from "../events/memories.ts";
 import type { MessageToolCall } from "../events/messages.ts";
+import type { RunEventBody } from "../events/run-events.ts";
 import type { ToolExecution } from "../events/tool-execution.ts";
 import { invoke } from "./invoke.ts";
 import type { LoopContext, LoopStep } from "./loop-context.ts";
@@ -70,9 +71,6 @@ function* ended(
   context: LoopContext,
   { call, tool, summary, memories }: Outcome,
 ): Generator<LoopStep, void, void> {
-  if (memories) yield { event: "MemoryUpdateCompleted", memories };
-  yield { event: "ToolCallCompleted", content: summary, tool };
-  if (tool.tool_call_error) yield { event: "ToolCallError", error: tool.result ?? "", tool };
   context.messages.push(
     newMessage("tool", {
       content: tool.result ?? "",
@@ -85,7 +83,11 @@ function* ended(
       }),
     }),
   );
-  yield { event: "Checkpoint" };
+  // Stored without its checkpoint, a result would be taken back, and the call made again.
+  const events: RunEventBody[] = [{ event: "ToolCallCompleted", content: summary, tool }];
+  if (memories) events.unshift({ event: "MemoryUpdateCompleted", memories });
+  if (tool.tool_call_error) events.push({ event: "ToolCallError", error: tool.result ?? "", tool });
+  yield { event: "Checkpoint", events };
 }
 
 async function execute(

@@ -49,6 +49,27 @@ export interface Agent {
   [more: string]: unknown;
 }
 
+/** In answers of `GET /agents/{agent_id}/runs/{run_id}/checkpoints`. */
+export interface Checkpoint {
+  /** Counts them; null where none stands here. */
+  checkpoint_id: string | null;
+  run_id: string;
+  session_id: string;
+  /** How many messages stand before it. */
+  message_index: number;
+  /** What a continue takes to begin here. */
+  continue_from: number;
+  /** Lower case; upper case with agnoCompat. */
+  status: RunStatus;
+  reason: "checkpoint" | "pause" | "end" | "snapshot";
+  created_at: number;
+  /** The last message before it. */
+  message_id: string | null;
+  message_role: string | null;
+  message_preview: string | null;
+  is_latest: boolean;
+}
+
 /** In answers of `POST /agents/{agent_id}/sessions/{session_id}/compact`. */
 export interface Compaction {
   status:
@@ -117,6 +138,12 @@ export interface Erased {
   memories: number;
 }
 
+/** In answers of `GET /agents/{agent_id}/runs/{run_id}/checkpoints/{message_index}`. */
+export interface GetCheckpoint {
+  checkpoint: Checkpoint;
+  snapshot: Run;
+}
+
 /** In answers of `GET /health`. */
 export interface Health {
   status: "ok";
@@ -150,6 +177,13 @@ export interface Info {
   };
   auth_mode: "none";
   user_isolation: boolean;
+}
+
+/** In answers of `GET /agents/{agent_id}/runs/{run_id}/checkpoints`. */
+export interface ListCheckpoints {
+  run_id: string;
+  session_id: string;
+  checkpoints: Checkpoint[];
 }
 
 /** In answers of `GET /agents/{agent_id}/runs`. */

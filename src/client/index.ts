@@ -21,7 +21,6 @@ export type { PageOptions } from "./page.ts";
 export type { OnBusy, RunOptions } from "./run-fields.ts";
 export type { RunStream } from "./run-stream.ts";
 export type {
-  Checkpoint,
   ContinueOptions,
   RunListOptions,
   RunPage,

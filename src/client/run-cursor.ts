@@ -1,6 +1,5 @@
 import type { RunEvent } from "../events/run-events.ts";
 import { StreamError, StreamGapError } from "./errors.ts";
-import type { Frame } from "./sse.ts";
 
 /** A frame that is no event of a run: it tells a reader where it stands. */
 export interface ControlFrame {
@@ -17,7 +16,7 @@ export interface ControlFrame {
 }
 
 /** @throws {StreamError} when a frame is neither an event nor a control frame, or says that the stream cannot go on */
-export function readFrame({ data }: Frame): { event: RunEvent } | { control: ControlFrame } {
+export function readFrame(data: string): { event: RunEvent } | { control: ControlFrame } {
   let content: RunEvent | ControlFrame;
   try {
     content = JSON.parse(data) as RunEvent | ControlFrame;

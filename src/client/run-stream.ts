@@ -2,7 +2,6 @@ import type { RunStatus } from "../events/run.ts";
 import type { RunEvent } from "../events/run-events.ts";
 import { ConnectionError } from "./errors.ts";
 import { RunCursor, readFrame } from "./run-cursor.ts";
-import type { Frame } from "./sse.ts";
 import { readStream, type StreamReader } from "./stream.ts";
 import type { ApiRequest, Transport } from "./transport.ts";
 
@@ -142,8 +141,8 @@ class RunReader implements StreamReader<RunEvent> {
     };
   }
 
-  take(frame: Frame): RunEvent | undefined {
-    const read = readFrame(frame);
+  take(data: string): RunEvent | undefined {
+    const read = readFrame(data);
     if ("control" in read) {
       const { event, status = "", total_events } = read.control;
       const isOver = event === "replay" && !underWay.has(status.toLowerCase());

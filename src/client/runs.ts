@@ -1,6 +1,7 @@
+import type { JsonValue } from "../events/json.ts";
 import type { RunStatus } from "../events/run.ts";
 import type { ToolExecution } from "../events/tool-execution.ts";
-import type { AcceptedRun, ListedRun, Run } from "./answers.ts";
+import type { AcceptedRun, Checkpoint, GetCheckpoint, ListCheckpoints, ListedRun, Run } from "./answers.ts";
 import type { CallOptions } from "./options.ts";
 import { nextCursorOf } from "./page.ts";
 import { RunStream } from "./run-stream.ts";
@@ -32,7 +33,8 @@ export interface RunPage<T> {
 }
 
 /** A call that waits, with what was decided of it. */
-export type ToolDecision = Pick<ToolExecution, "tool_call_id"> & Partial<ToolExecution>;
+export type ToolDecision = Pick<ToolExecution, "tool_call_id"> &
+  Partial<Omit<ToolExecution, "result">> & { result?: JsonValue };
 
 /** What is decided of a tool call that waits, and how a run goes on. */
 export interface ContinueOptions extends RunRefOptions {
@@ -53,24 +55,6 @@ export interface ContinueOptions extends RunRefOptions {
   replaceOriginal?: boolean;
   /** With `regenerate`: what the model is told beside. */
   additionalInstructions?: string;
-}
-
-/** A point at which a run can be taken up again. */
-export interface Checkpoint {
-  checkpoint_id: string | null;
-  run_id: string;
-  session_id: string;
-  /** Messages that stand before it: what `continueFrom` takes. */
-  message_index: number;
-  continue_from: number;
-  status: RunStatus;
-  reason: string;
-  /** Unix time in seconds. */
-  created_at: number;
-  message_id: string | null;
-  message_role: string | null;
-  message_preview: string | null;
-  is_latest: boolean;
 }
 
 /** Runs that are there: reading, following, cancelling and continuing them. */
@@ -151,7 +135,7 @@ export class Runs {
 
   /** The points of a run at which it can be taken up again. */
   async checkpoints(agentId: string, runId: string, options: RunRefOptions = {}): Promise<Checkpoint[]> {
-    const { checkpoints } = await this.#transport.json<{ checkpoints: Checkpoint[] }>({
+    const { checkpoints } = await this.#transport.json<ListCheckpoints>({
       method: "GET",
       path: ["agents", agentId, "runs", runId, "checkpoints"],
       query: { ...options },
@@ -166,7 +150,7 @@ export class Runs {
     runId: string,
     messageIndex: number,
     options: RunRefOptions = {},
-  ): Promise<{ checkpoint: Checkpoint; snapshot: Run }> {
+  ): Promise<GetCheckpoint> {
     return this.#transport.json({
       method: "GET",
       path: ["agents", agentId, "runs", runId, "checkpoints", String(messageIndex)],

@@ -1,6 +1,5 @@
 import type { RunEvent } from "../events/run-events.ts";
 import { RunCursor, readFrame } from "./run-cursor.ts";
-import type { Frame } from "./sse.ts";
 import type { StreamReader } from "./stream.ts";
 import type { ApiRequest } from "./transport.ts";
 import type { Fields } from "./wire-names.ts";
@@ -33,8 +32,8 @@ export class SessionReader implements StreamReader<RunEvent> {
     };
   }
 
-  take(frame: Frame): RunEvent | undefined {
-    const read = readFrame(frame);
+  take(data: string): RunEvent | undefined {
+    const read = readFrame(data);
     if ("control" in read) return undefined;
     const { event } = read;
     let cursor = this.#runs.get(event.run_id);

@@ -1,6 +1,6 @@
 import { delayOf, pause } from "./backoff.ts";
 import { ApiError, ConnectionError, StreamError, TokenError } from "./errors.ts";
-import { type Frame, SseParser } from "./sse.ts";
+import { SseParser } from "./sse.ts";
 import { type ApiRequest, isPassing, type Transport } from "./transport.ts";
 
 /** What a stream asks for, and what it makes of what comes. */
@@ -8,11 +8,11 @@ export interface StreamReader<T> {
   /** Asks for what follows the last event that was taken. */
   request(): ApiRequest;
   /**
-   * Takes a frame.
+   * Takes the data of a frame.
    *
    * @returns an event that is new; nothing for one that is known, and for what is no event
    */
-  take(frame: Frame): T | undefined;
+  take(data: string): T | undefined;
   /** Whether nothing can follow the last event. */
   readonly isOver: boolean;
   /** Whether an answer that ends here has ended for good, and was not cut off. */
@@ -45,8 +45,8 @@ export async function* readStream<T>(
       const response = await connection.withinTime(() => transport.open(request));
       if (response.status === 204) return;
       hasConnected = true;
-      for await (const frame of connection.frames(response, seen)) {
-        const event = reader.take(frame);
+      for await (const data of connection.frames(response, seen)) {
+        const event = reader.take(data);
         if (event === undefined) continue;
         hasBegun = true;
         failures = 0;
@@ -122,7 +122,8 @@ class Connection {
     }
   }
 
-  async *frames(response: Response, seen: { retry: number | undefined }): AsyncGenerator<Frame, void, void> {
+  /** The data of its frames. */
+  async *frames(response: Response, seen: { retry: number | undefined }): AsyncGenerator<string, void, void> {
     const type = response.headers.get("content-type") ?? "nothing";
     if (!response.body || !type.startsWith("text/event-stream")) {
       throw new StreamError(`A stream of events was asked for, and ${type} was answered.`);

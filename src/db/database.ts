@@ -6,6 +6,8 @@ import type { LogWrite } from "./records.ts";
 import type { ServerStore } from "./server-store.ts";
 import type { Signals } from "./signals.ts";
 import type { Store } from "./store.ts";
+import type { TraceWrite } from "./traces.ts";
+import type { UsageLog } from "./usage.ts";
 
 /**
  * Where a server keeps what it knows. `SqliteDb` and `PostgresDb` are the two.
@@ -56,4 +58,45 @@ export interface Database {
    * @returns the ids of those runs that are no longer the caller's: deleted, ended, or taken over
    */
   writeLogs(writes: readonly LogWrite[], options?: { again?: boolean }): Promise<ReadonlySet<string>>;
+
+  /** Where traces are written to. */
+  traces(): TraceLog;
+
+  /** Where ended runs are counted into their days. */
+  usage(): UsageLog;
+
+  /** Calls `work` before the database is closed: what is buffered elsewhere can be written then. */
+  beforeClose(work: () => Promise<void>): void;
+
+  /** Connections of requests, where there is a pool of them. */
+  pool(): PoolState | undefined;
+}
+
+/** Writes traces, and lets go of old ones. */
+export interface TraceLog {
+  /**
+   * Writes traces in one commit, or adds to those that are there. A run that was deleted meanwhile gets none.
+   *
+   * @param traces - at most one a run and trace
+   */
+  write(traces: readonly TraceWrite[]): Promise<void>;
+
+  /**
+   * Deletes traces that began before a time, the oldest first.
+   *
+   * @param before - Unix time in milliseconds
+   * @param atOnce - how many at most
+   * @returns how many went
+   */
+  sweep(before: number, atOnce: number): Promise<number>;
+}
+
+/** How many connections of a pool do what. */
+export interface PoolState {
+  /** In use. */
+  busy: number;
+  idle: number;
+  /** Those who wait for one. */
+  waiting: number;
+  max: number;
 }

@@ -20,12 +20,12 @@ export interface Swept {
 
 /** Which processes are alive, and what becomes of the runs of those that are not. All times are the database's. */
 export class Leases {
-  readonly #engine: Pick<Engine, "transaction" | "now" | "lockedByNobody">;
+  readonly #engine: Pick<Engine, "transaction" | "now" | "locked" | "lockedByNobody">;
   readonly #onAlive: ((processes: number) => void) | undefined;
 
   /** @param onAlive - told after each sign of life how many processes are alive, the one that gave it among them */
   constructor(
-    engine: Pick<Engine, "transaction" | "now" | "lockedByNobody">,
+    engine: Pick<Engine, "transaction" | "now" | "locked" | "lockedByNobody">,
     onAlive?: (processes: number) => void,
   ) {
     this.#engine = engine;
@@ -71,8 +71,8 @@ export class Leases {
         const rows = await this.#engine.lockedByNobody(this.#orphans(db)).execute();
         for (const row of rows) {
           const reason = endOf(row);
-          if (reason) await endStored(db, row, reason);
-          else await requeue(db, row);
+          if (reason) await endStored(this.#engine, db, row, reason);
+          else await this.#requeue(db, row);
           (reason ? swept.ended : swept.requeued).push(row.run_id);
         }
         return rows.length;
@@ -82,6 +82,20 @@ export class Leases {
       await db.deleteFrom("nodes").where("lease_until", "<", this.#engine.now).execute();
     });
     return swept;
+  }
+
+  async #requeue(db: Kysely<Tables>, row: Selectable<Tables["runs"]>): Promise<void> {
+    await db
+      .updateTable("runs")
+      .set({
+        status: "pending",
+        node_id: null,
+        attempt: row.attempt + 1,
+        crashes: row.crashes + 1,
+        available_at: this.#engine.now,
+      })
+      .where("run_id", "=", row.run_id)
+      .execute();
   }
 
   #orphans(db: Kysely<Tables>) {
@@ -110,12 +124,4 @@ function endOf(row: Selectable<Tables["runs"]>): AgentOSError | undefined {
   if (row.cancel_requested_at !== null) return new RunCancelledError("The run was cancelled.");
   if (row.background === 0) return new ServerStoppedError();
   return row.crashes + 1 < mostCrashes ? undefined : new CrashedTooOftenError(mostCrashes);
-}
-
-async function requeue(db: Kysely<Tables>, row: Selectable<Tables["runs"]>): Promise<void> {
-  await db
-    .updateTable("runs")
-    .set({ status: "pending", node_id: null, attempt: row.attempt + 1, crashes: row.crashes + 1 })
-    .where("run_id", "=", row.run_id)
-    .execute();
 }

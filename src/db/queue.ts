@@ -20,7 +20,10 @@ export interface ClaimedRun {
 /** Runs that are looked at in the order in which they came. Behind them, only the first of each user counts. */
 const window = 256;
 
-type Claim = PreparedQuery<{ node: string; free: number }, RunRow>;
+/** From so many losses of its process on, without a checkpoint in between, a run is done alone: it may be to blame. */
+const suspectFrom = 2;
+
+type Claim = PreparedQuery<{ node: string; free: number; idle: number }, RunRow>;
 
 /** The runs that wait, which are the rows of `runs` that are pending. All times are the database's. */
 export class Queue {
@@ -35,16 +38,21 @@ export class Queue {
 
   /**
    * Takes background runs for a process. It goes round the users: whose runs are least under way comes first, then who
-   * waits longest. The runs of a session come in their order, one at a time.
+   * waits longest. The runs of a session come in their order, one at a time. A run that lost its process again and again is
+   * given to one that does no other, and alone: see {@link isSuspect}.
    *
    * @param agents - the ids of the agents that the process serves
-   * @param free - how many it can take
+   * @param room - how many it can take, and whether it does none now
    */
-  async claim(nodeId: string, agents: readonly string[], free: number): Promise<ClaimedRun[]> {
+  async claim(
+    nodeId: string,
+    agents: readonly string[],
+    { free, idle }: { free: number; idle: boolean },
+  ): Promise<ClaimedRun[]> {
     const key = agents.join("\n");
     const query = this.#claims.get(key) ?? claimQuery(this.#engine, agents);
     this.#claims.set(key, query);
-    const rows = await this.#engine.write(query, { node: nodeId, free });
+    const rows = await this.#engine.write(query, { node: nodeId, free, idle: idle ? 1 : 0 });
     if (rows.length === 0) return [];
     const sessions = await this.#engine.db
       .selectFrom("sessions")
@@ -55,6 +63,22 @@ export class Queue {
     return rows
       .toSorted((a, b) => a.queue_seq - b.queue_seq)
       .map((row) => ({ row, session: startOf(row, byId.get(row.session_id)) }));
+  }
+
+  /** Whether a run that has to be done alone has waited for so many milliseconds, because no process was idle. */
+  async wantsIdle(agents: readonly string[], waited: number): Promise<boolean> {
+    const { db, now } = this.#engine;
+    const waiting = await db
+      .selectFrom("runs")
+      .select("run_id")
+      .where("status", "=", "pending")
+      .where("background", "=", 1)
+      .where("crashes", ">=", suspectFrom)
+      .where("agent_id", "in", agents)
+      .where((eb) => eb("available_at", "<", eb(now, "-", waited)))
+      .limit(1)
+      .executeTakeFirst();
+    return waiting !== undefined;
   }
 
   /**
@@ -89,7 +113,7 @@ export class Queue {
         .locked(db.selectFrom("runs").selectAll("runs").where("run_id", "=", runId))
         .executeTakeFirst();
       if (row?.status === "pending" || row?.status === "paused") {
-        return { status: "cancelled", endedAt: await endStored(db, row, reason) };
+        return { status: "cancelled", endedAt: await endStored(this.#engine, db, row, reason) };
       }
       if (row?.status === "running" && row.cancel_requested_at === null) {
         await db
@@ -99,6 +123,20 @@ export class Queue {
           .execute();
       }
       return row && { status: row.status as RunStatus };
+    });
+  }
+
+  /** Cancels a paused run where that was asked for before it paused. @returns the index of the event that ended it */
+  async cancelPaused(runId: string, reason: RunCancelledError): Promise<number | undefined> {
+    return this.#engine.transaction(async (db) => {
+      const paused = db
+        .selectFrom("runs")
+        .selectAll("runs")
+        .where("run_id", "=", runId)
+        .where("status", "=", "paused")
+        .where("cancel_requested_at", "is not", null);
+      const row = await this.#engine.locked(paused).executeTakeFirst();
+      return row && endStored(this.#engine, db, row, reason);
     });
   }
 
@@ -122,7 +160,7 @@ export class Queue {
         .locked(db.selectFrom("runs").selectAll("runs").where("run_id", "=", runId))
         .executeTakeFirst();
       if (row?.attempt !== attempt || (row.status !== "running" && row.status !== "pending")) return;
-      await endStored(db, row, reason);
+      await endStored(this.#engine, db, row, reason);
     });
   }
 
@@ -146,6 +184,11 @@ export class Queue {
   }
 }
 
+/** Whether a run may be to blame for the loss of the processes that did it, so that no other is to be done beside it. */
+export function isSuspect({ crashes }: Pick<RunRow, "crashes">): boolean {
+  return crashes >= suspectFrom;
+}
+
 /** Whether no earlier run of its session is under way or waits; or it does not mind. */
 function isItsTurn(engine: Engine, run: string): RawBuilder<boolean> {
   const mine = (column: string) => sql.ref(`${run}.${column}`);
@@ -158,11 +201,15 @@ function isItsTurn(engine: Engine, run: string): RawBuilder<boolean> {
 function claimQuery(engine: Engine, agents: readonly string[]): Claim {
   const runs = engine.table("runs");
   const waiting = sql`r.status = 'pending' AND r.background = 1`;
-  const claimable = sql`${waiting} AND r.available_at <= ${engine.now}
+  const isNext = sql`${waiting} AND r.available_at <= ${engine.now}
     AND r.agent_id IN (${sql.join(agents)}) AND ${isItsTurn(engine, "r")}`;
-  return prepareSql<{ node: string; free: number }>(engine.db)(
+  const claimable = sql`${isNext} AND r.crashes < ${sql.lit(suspectFrom)}`;
+  return prepareSql<{ node: string; free: number; idle: number }>(engine.db)(
     (value) => sql<RunRow>`
-      WITH RECURSIVE oldest AS (
+      WITH RECURSIVE suspect AS (
+        SELECT r.run_id FROM ${runs} AS r
+        WHERE ${value("idle")} = 1 AND ${isNext} AND r.crashes >= ${sql.lit(suspectFrom)} ORDER BY r.queue_seq LIMIT 1
+      ), oldest AS (
         SELECT r.run_id, r.queue_seq, coalesce(r.user_id, '') AS owner
         FROM ${runs} AS r WHERE ${claimable} ORDER BY r.queue_seq LIMIT ${sql.lit(window)}
       ), owners(owner) AS (
@@ -188,9 +235,10 @@ function claimQuery(engine: Engine, agents: readonly string[]): Claim {
           + row_number() OVER (PARTITION BY candidates.owner ORDER BY candidates.queue_seq) AS turn
         FROM candidates LEFT JOIN busy ON busy.owner = candidates.owner
       ), chosen AS (
-        SELECT run_id FROM turns ORDER BY turn, queue_seq LIMIT ${value("free")}
+        SELECT run_id FROM turns WHERE NOT EXISTS (SELECT 1 FROM suspect) ORDER BY turn, queue_seq LIMIT ${value("free")}
       ), taken AS (
-        SELECT r.run_id FROM ${runs} AS r WHERE r.run_id IN (SELECT run_id FROM chosen) AND r.status = 'pending'
+        SELECT r.run_id FROM ${runs} AS r
+        WHERE (r.run_id IN (SELECT run_id FROM chosen) OR r.run_id IN (SELECT run_id FROM suspect)) AND r.status = 'pending'
         ${engine.lockOf("r")}
       )
       UPDATE ${runs} SET status = 'running', node_id = ${value("node")}, attempt = attempt + 1,

@@ -32,6 +32,8 @@ export interface NewRun {
   metadata: JsonObject;
   model: string;
   modelProvider: string;
+  /** The span that asks for it, as W3C's `traceparent` header has it. */
+  traceparent?: string;
   /** What the state of the session is where the run makes it. */
   sessionState: JsonObject;
   media: readonly StoredMedia[];

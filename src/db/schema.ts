@@ -21,6 +21,12 @@ export interface Tables {
   limit_slots: LimitSlotsTable;
   daily_tokens: DailyTokensTable;
   idempotency_keys: IdempotencyKeysTable;
+  traces: TracesTable;
+  metric_days: MetricDaysTable;
+  metric_models: MetricModelsTable;
+  metric_sessions: MetricSessionsTable;
+  metric_latencies: MetricLatenciesTable;
+  metric_refreshes: MetricRefreshesTable;
 }
 
 interface SessionsTable {
@@ -93,6 +99,12 @@ interface RunsTable {
   updated_at: number;
   started_at: number | null;
   ended_at: Generated<number | null>;
+  /** The span that asked for the run, as W3C's `traceparent` has it. */
+  traceparent: Generated<string | null>;
+  /** What the model's provider takes for it; null where that is not known. */
+  cost: Generated<number | null>;
+  /** 1 once the run stands in the metrics of its day. */
+  metered: Generated<number>;
 }
 
 interface MessagesTable {
@@ -226,4 +238,86 @@ interface IdempotencyKeysTable {
   request_hash: string;
   run_id: string;
   created_at: number;
+}
+
+interface TracesTable {
+  run_id: string;
+  trace_id: string;
+  session_id: string;
+  agent_id: string;
+  user_id: string | null;
+  name: string;
+  status: "OK" | "ERROR";
+  start_time: number;
+  end_time: number;
+  duration_ms: number;
+  total_spans: number;
+  error_count: number;
+  created_at: number;
+  /** JSON of a text. */
+  input: string;
+  output: string;
+  /** A JSON array. */
+  spans: string;
+}
+
+interface TokenColumns {
+  input_tokens: number;
+  output_tokens: number;
+  total_tokens: number;
+  reasoning_tokens: number;
+  cache_read_tokens: number;
+  cache_write_tokens: number;
+}
+
+interface MetricDaysTable extends TokenColumns {
+  /** `YYYY-MM-DD`, in UTC. */
+  day: string;
+  /** Empty for all users together. */
+  user_id: string;
+  runs: number;
+  failed_runs: number;
+  cancelled_runs: number;
+  sessions: number;
+  users: number;
+  discarded_tokens: number;
+  cost: number | null;
+  unpriced_runs: number;
+  created_at: number;
+  updated_at: number;
+}
+
+interface MetricModelsTable extends TokenColumns {
+  day: string;
+  user_id: string;
+  model_id: string;
+  model_provider: string;
+  runs: number;
+  cost: number | null;
+  unpriced_runs: number;
+}
+
+interface MetricSessionsTable {
+  user_id: string;
+  day: string;
+  session_id: string;
+}
+
+interface MetricLatenciesTable {
+  day: string;
+  agent_id: string;
+  model_id: string;
+  model_provider: string;
+  /** JSON of histograms. */
+  durations: string;
+  first_tokens: string;
+}
+
+interface MetricRefreshesTable {
+  id: number;
+  status: "idle" | "running" | "completed" | "failed";
+  started_at: Generated<number | null>;
+  finished_at: Generated<number | null>;
+  alive_at: Generated<number | null>;
+  error: Generated<string | null>;
 }

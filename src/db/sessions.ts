@@ -1,4 +1,5 @@
 import type { JsonObject } from "../events/json.ts";
+import type { TokenUsage } from "../events/metrics.ts";
 
 /** A session as it is stored. */
 export interface StoredSession {
@@ -13,6 +14,14 @@ export interface StoredSession {
   /** Unix time in milliseconds. */
   createdAt: number;
   updatedAt: number;
+}
+
+/** What the runs of a session used in all. */
+export interface SessionUsage extends TokenUsage {
+  /** Null where nothing of it has a price. */
+  cost: number | null;
+  /** Ended runs that `cost` knows nothing of. */
+  unpriced_runs_count: number;
 }
 
 /** A session that is about to be made. */

@@ -11,6 +11,8 @@ import { RunStore } from "./stores/runs.ts";
 import { Scope } from "./stores/scope.ts";
 import { SessionNotes } from "./stores/session-notes.ts";
 import { SessionStore } from "./stores/sessions.ts";
+import { TraceStore } from "./stores/traces.ts";
+import { UsageStore } from "./stores/usage.ts";
 import { UserStore } from "./stores/users.ts";
 
 /** What one principal may read and change, by kind. There is one implementation, for both engines. */
@@ -23,6 +25,8 @@ export interface Store {
   readonly sessions: SessionStore;
   readonly users: UserStore;
   readonly notes: SessionNotes;
+  readonly traces: TraceStore;
+  readonly usage: UsageStore;
 }
 
 /** Makes the handles of a database. Hot queries are built once, here. */
@@ -41,6 +45,8 @@ export function storeFactory(engine: Engine, db: Kysely<Tables>): (principal: Pr
       sessions: new SessionStore(engine, scope),
       users: new UserStore(engine, scope),
       notes: new SessionNotes(engine, scope),
+      traces: new TraceStore(engine, scope),
+      usage: new UsageStore(engine, scope),
     };
   };
 }

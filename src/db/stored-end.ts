@@ -3,8 +3,11 @@ import type { AgentOSError } from "../errors.ts";
 import { fold } from "../events/fold.ts";
 import type { JsonObject } from "../events/json.ts";
 import type { RunEventBody, TerminalEventBody } from "../events/run-events.ts";
+import type { Engine } from "./engine.ts";
 import { snapshotColumns } from "./queries/rows.ts";
+import type { StateChange } from "./records.ts";
 import type { Tables } from "./schema.ts";
+import { changedState, stateChange } from "./session-state.ts";
 
 /**
  * Ends a run that no process is at: its row becomes the fold of what is stored of its log and of the event that ends it.
@@ -14,6 +17,7 @@ import type { Tables } from "./schema.ts";
  * @param reason - a run that was cancelled on purpose ends as `cancelled`, for any other reason as `error`
  */
 export async function endStored(
+  engine: Pick<Engine, "locked">,
   db: Kysely<Tables>,
   row: Selectable<Tables["runs"]>,
   reason: AgentOSError,
@@ -30,8 +34,10 @@ export async function endStored(
   const before = fold(log);
   const index = (log.at(-1)?.event_index ?? -1) + 1;
   const at = Date.now();
+  // A run that somebody could have gone on with has its state there, and what it began with.
+  const { session_state, session_before } = JSON.parse(row.checkpoint ?? "{}") as Record<string, JsonObject>;
   const tail = {
-    session_state: JSON.parse(row.session_state) as JsonObject,
+    session_state: session_state ?? (JSON.parse(row.session_state) as JsonObject),
     metrics: { ...before.metrics, duration: (at - row.created_at) / 1000 },
   };
   const end: TerminalEventBody =
@@ -60,5 +66,27 @@ export async function endStored(
       events: JSON.stringify([{ created_at: Math.floor(at / 1000), ...end }]),
     })
     .execute();
+  const change = session_before && stateChange(session_before, tail.session_state);
+  if (change) await changeState(engine, db, row.session_id, change, at);
   return index;
+}
+
+/** What the run's tools changed in its session's state is kept, as at the end of any other run. */
+async function changeState(
+  engine: Pick<Engine, "locked">,
+  db: Kysely<Tables>,
+  sessionId: string,
+  change: StateChange,
+  at: number,
+): Promise<void> {
+  const session = await engine
+    .locked(db.selectFrom("sessions").select("state").where("session_id", "=", sessionId))
+    .executeTakeFirst();
+  if (!session) return;
+  const state = changedState(JSON.parse(session.state) as JsonObject, change);
+  await db
+    .updateTable("sessions")
+    .set({ state: JSON.stringify(state), updated_at: at })
+    .where("session_id", "=", sessionId)
+    .execute();
 }

@@ -80,7 +80,8 @@ export function applyEvent(run: FoldedRun, event: RunEventBody, index: number): 
       for (const tool of event.tools) replaceTool(run, tool);
       run.requirements.push(...event.requirements);
       run.session_state = event.session_state;
-      run.metrics = event.metrics;
+      // A copy: the run goes on, and they grow.
+      run.metrics = structuredClone(event.metrics);
       break;
     case "RunContinued":
       run.status = "running";

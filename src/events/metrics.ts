@@ -15,6 +15,8 @@ export interface TokenUsage {
 export interface ModelUsage extends TokenUsage {
   id: string;
   provider: string;
+  /** What that costs, in the currency of the server's prices; null where no price is known. */
+  cost?: number | null;
 }
 
 /** What a run used and how long it took. Times are in seconds. */
@@ -23,6 +25,8 @@ export interface RunMetrics extends TokenUsage {
   time_to_first_token?: number;
   /** From the start of the run to its end. */
   duration?: number;
+  /** What the run costs, in the currency of the server's prices; null where a price is missing. */
+  cost?: number | null;
   /** The same tokens by model. */
   details?: { model: ModelUsage[] };
 }

@@ -1,15 +1,14 @@
 import { markEnd, markStart } from "../db/search.ts";
-import type { FoundSession, StoredSession } from "../db/sessions.ts";
+import type { FoundSession, SessionUsage, StoredSession } from "../db/sessions.ts";
 import type { JsonObject } from "../events/json.ts";
 import type { Message } from "../events/messages.ts";
-import type { TokenUsage } from "../events/metrics.ts";
 import { isoTime, presentMessages } from "./present.ts";
 import type { principalOf, Served } from "./served.ts";
 
 /** A session as it stands in a list. */
 export function presentListedSession(
   session: StoredSession | FoundSession,
-  tokens: TokenUsage | undefined,
+  tokens: SessionUsage | undefined,
 ): JsonObject {
   return {
     session_id: session.sessionId,
@@ -32,7 +31,7 @@ export function presentListedSession(
  */
 export function presentSession(
   session: StoredSession,
-  { tokens, said }: { tokens: TokenUsage | undefined; said: readonly Message[] },
+  { tokens, said }: { tokens: SessionUsage | undefined; said: readonly Message[] },
   served: Served,
   principal: ReturnType<typeof principalOf>,
 ): JsonObject {
@@ -62,7 +61,7 @@ export function presentSnippet(text: string): string {
 }
 
 /** A session without a run has used nothing that could be told. */
-function usage(tokens: TokenUsage | undefined): JsonObject {
+function usage(tokens: SessionUsage | undefined): JsonObject {
   return { total_tokens: tokens?.total_tokens ?? null, metrics: tokens ? { ...tokens } : {} };
 }
 

@@ -56,13 +56,23 @@ export const tokenFields = {
   cache_write_tokens: z.int(),
 };
 
+const cost = z
+  .number()
+  .nullable()
+  .openapi({ description: "In the currency of the server's prices; null where a price is missing." });
+
 const metricsSchema = z
   .object({
     ...tokenFields,
     time_to_first_token: z.number().optional(),
     duration: z.number().optional(),
+    cost: cost.optional(),
     details: z
-      .object({ model: z.array(z.object({ id: z.string(), provider: z.string(), ...tokenFields })) })
+      .object({
+        model: z.array(
+          z.object({ id: z.string(), provider: z.string(), ...tokenFields, cost: cost.optional() }),
+        ),
+      })
       .optional(),
   })
   .openapi("RunMetrics", { description: "Tokens are counts, times are seconds." });
@@ -152,6 +162,27 @@ export const acceptedRunSchema = z
     },
   });
 
+/** What a run looks like. */
+export const runExample = {
+  run_id: "run_019ab3f0-6f1e-7c3a-9c55-0d6f1f1f7b11",
+  agent_id: "copilot",
+  session_id: "thread-42",
+  user_id: "sarah@acme.com",
+  status: "completed",
+  content: "The thread is about the launch date.",
+  content_type: "str",
+  model: "gpt-5.5",
+  model_provider: "OpenAI",
+  session_state: {},
+  metrics: metricsExample,
+  messages: [],
+  tools: [],
+  requirements: [],
+  input: { input_content: "Summarize this thread" },
+  created_at: 1795496852,
+  updated_at: 1795496853,
+};
+
 /** A run as it is answered. */
 export const runSchema = z
   .object({
@@ -182,27 +213,7 @@ export const runSchema = z
     updated_at: z.int(),
     events: z.array(z.unknown()).optional(),
   })
-  .openapi("Run", {
-    example: {
-      run_id: "run_019ab3f0-6f1e-7c3a-9c55-0d6f1f1f7b11",
-      agent_id: "copilot",
-      session_id: "thread-42",
-      user_id: "sarah@acme.com",
-      status: "completed",
-      content: "The thread is about the launch date.",
-      content_type: "str",
-      model: "gpt-5.5",
-      model_provider: "OpenAI",
-      session_state: {},
-      metrics: metricsExample,
-      messages: [],
-      tools: [],
-      requirements: [],
-      input: { input_content: "Summarize this thread" },
-      created_at: 1795496852,
-      updated_at: 1795496853,
-    },
-  });
+  .openapi("Run", { example: runExample });
 
 /** A run as it stands in a list. */
 export const listedRunSchema = z
@@ -350,7 +361,16 @@ export const agentSchema = z
     db_id: z.string(),
     model: modelSchema,
     tools: z.object({
-      tools: z.array(z.object({ name: z.string(), description: z.string(), parameters: json })),
+      tools: z.array(
+        z.object({
+          name: z.string(),
+          description: z.string(),
+          parameters: json,
+          requires_confirmation: z.boolean().optional(),
+          requires_user_input: z.boolean().optional(),
+          external_execution: z.boolean().optional(),
+        }),
+      ),
     }),
     sessions: z.object({ session_table: z.string(), add_history_to_context: z.boolean() }),
     memory: z

@@ -6,6 +6,7 @@ import type { Principal } from "../db/principal.ts";
 import type { Store } from "../db/store.ts";
 import { NotFoundError } from "../errors.ts";
 import type { DurableRunner } from "../runs/runner.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Authenticator } from "./auth/authenticator.ts";
 import { accessOf } from "./auth/caller.ts";
 import type { Meter } from "./usage/meter.ts";
@@ -21,6 +22,7 @@ export interface Served {
   /** Whether the database goes with the process. */
   readonly inMemory: boolean;
   readonly runner: DurableRunner;
+  readonly telemetry: Telemetry;
   readonly logger: Logger;
   /** Undefined where authorization is off. */
   readonly auth: Authenticator | undefined;

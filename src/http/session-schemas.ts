@@ -6,7 +6,11 @@ import { tokenFields } from "./schemas.ts";
 const json = z.record(z.string(), z.unknown());
 
 const tokens = z
-  .object(tokenFields)
+  .object({
+    ...tokenFields,
+    cost: z.number().nullable().openapi({ description: "Null where nothing of it has a price." }),
+    unpriced_runs_count: z.int().openapi({ description: "Ended runs that `cost` knows nothing of." }),
+  })
   .partial()
   .openapi("SessionTokens", { description: "What its runs used in all; empty where it has none." });
 
@@ -35,6 +39,8 @@ const example = {
     reasoning_tokens: 0,
     cache_read_tokens: 0,
     cache_write_tokens: 0,
+    cost: 0.0021,
+    unpriced_runs_count: 0,
   },
   total_tokens: 150,
   created_at: "2026-11-24T05:07:46Z",

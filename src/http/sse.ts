@@ -18,6 +18,13 @@ const drainLimit = 30_000;
 /** Milliseconds after which a browser comes back. */
 const retry = 1000;
 
+let open = 0;
+
+/** How many streams are being read from this process. */
+export function openStreams(): number {
+  return open;
+}
+
 /** The frames of a run's events, as they come. Where the log was deleted meanwhile, the last one says so. */
 export async function* eventFrames(
   follow: AsyncIterable<readonly LogEntry[]>,
@@ -72,6 +79,7 @@ export function eventStream(
   };
 
   const stop = () => {
+    if (timer !== undefined) open--;
     clearInterval(timer);
     timer = undefined;
     life?.done();
@@ -91,7 +99,10 @@ export function eventStream(
       },
       async pull(controller) {
         // Not before somebody reads: a stream that is thrown away unread leaves nothing behind.
-        timer ??= setInterval(tick, keepAliveInterval, controller);
+        if (timer === undefined) {
+          open++;
+          timer = setInterval(tick, keepAliveInterval, controller);
+        }
         try {
           const { done, value } = await frames.next();
           if (timer === undefined) return;

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Logger } from "pino";
 import { ServerStoppedError } from "../errors.ts";
+import type { RunTelemetry } from "../telemetry/telemetry.ts";
 
 /**
  * Work that follows a run and that nobody waits for: naming its session, summing it up, remembering. Work for the same
@@ -21,19 +22,23 @@ export class AfterRun {
    * @param key - such as a session's id
    * @param name - what it is, for the log
    * @param ids - what it is about, for the log
+   * @param telemetry - that of the run: the work stands in its trace, and in the log under its trace's id
    * @param work - does it; the signal is aborted when the process cannot wait any longer
    */
   add(
     key: string,
     name: string,
     ids: Record<string, string | undefined>,
+    telemetry: RunTelemetry | undefined,
     work: (signal: AbortSignal) => Promise<void>,
   ): void {
+    const doIt = () => work(this.#stop.signal);
     const before = this.#last.get(key) ?? Promise.resolve();
     const done = before
-      .then(() => work(this.#stop.signal))
+      .then(() => (telemetry ? telemetry.follow(name, doIt) : doIt()))
       .catch((error: unknown) => {
-        this.#logger.warn({ err: error, ...ids }, `${name} failed; the run is not affected`);
+        const lineIds = { ...ids, ...(telemetry && { trace_id: telemetry.traceId }) };
+        this.#logger.warn({ err: error, ...lineIds }, `${name} failed; the run is not affected`);
       });
     this.#last.set(key, done);
     void done.then(() => {

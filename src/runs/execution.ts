@@ -1,16 +1,25 @@
 import type { Logger } from "pino";
 import { type LoopPause, type LoopResult, runLoop } from "../agent/loop.ts";
-import type { LoopContext } from "../agent/loop-context.ts";
+import type { Checkpoint, LoopContext } from "../agent/loop-context.ts";
 import type { RunRequest } from "../agent/runner.ts";
 import type { SessionStart } from "../db/records.ts";
 import { stateChange } from "../db/session-state.ts";
 import type { Store } from "../db/store.ts";
-import { AgentOSError, RunCancelledError, RunReleasedError, RunTimeoutError } from "../errors.ts";
+import {
+  AgentOSError,
+  DatabaseUnavailableError,
+  LeaseLostError,
+  RunCancelledError,
+  RunLostError,
+  RunReleasedError,
+  RunTimeoutError,
+} from "../errors.ts";
 import { newId } from "../events/ids.ts";
 import type { JsonObject } from "../events/json.ts";
 import type { Run } from "../events/run.ts";
 import type { RunPaused, TerminalEventBody } from "../events/run-events.ts";
 import type { ToolExecution } from "../events/tool-execution.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { AfterRun } from "./after-run.ts";
 import { keptOf, type RunCheckpoint } from "./checkpoint.ts";
 import { takenAlong } from "./continue.ts";
@@ -20,27 +29,34 @@ import { prepare, stateOf } from "./prepare.ts";
 import { rememberRun } from "./remember.ts";
 import { keepUp } from "./session-upkeep.ts";
 
+type Tail = Pick<TerminalEventBody, "session_state" | "metrics">;
+
+/** What an execution needs. */
+export interface ExecutionParts {
+  logger: Logger;
+  afterRun: AfterRun;
+  /** Listens to the runs; undefined where nothing does. */
+  telemetry: Telemetry | undefined;
+  /** Puts a run back into the queue that this process does not go on with. */
+  giveBack: (run: LiveRun) => Promise<void>;
+  /** Is told each run that has ended, once its end is stored. */
+  onEnded: ((run: Run) => void) | undefined;
+}
+
 /** Brings runs from their start to their end: pulls the agent loop, and ends the log with what it came to. */
 export class Execution {
   readonly #logger: Logger;
   readonly #afterRun: AfterRun;
+  readonly #telemetry: Telemetry | undefined;
   readonly #giveBack: (run: LiveRun) => Promise<void>;
   readonly #onEnded: ((run: Run) => void) | undefined;
 
-  /**
-   * @param giveBack - puts a run back into the queue that this process does not go on with
-   * @param onEnded - is told each run that has ended, once its end is stored
-   */
-  constructor(
-    logger: Logger,
-    afterRun: AfterRun,
-    giveBack: (run: LiveRun) => Promise<void>,
-    onEnded?: (run: Run) => void,
-  ) {
-    this.#logger = logger;
-    this.#afterRun = afterRun;
-    this.#giveBack = giveBack;
-    this.#onEnded = onEnded;
+  constructor(parts: ExecutionParts) {
+    this.#logger = parts.logger;
+    this.#afterRun = parts.afterRun;
+    this.#telemetry = parts.telemetry;
+    this.#giveBack = parts.giveBack;
+    this.#onEnded = parts.onEnded;
   }
 
   /**
@@ -57,6 +73,12 @@ export class Execution {
   ): Promise<void> {
     const { agent } = request;
     run.begins();
+    run.telemetry = this.#telemetry?.begin({
+      ...run.identity,
+      message: request.message,
+      tools: agent.tools,
+      isResumed: run.log.nextIndex > 0,
+    });
     const release = limits(run, request);
     const state = checkpoint?.session_state ?? stateOf(request, session);
     let end: TerminalEventBody | RunPaused;
@@ -67,13 +89,13 @@ export class Execution {
       const result = await this.#drive(run, context);
       end =
         "waiting" in result
-          ? pausedFor(result.waiting, run, state)
-          : { event: "RunCompleted", ...result, ...tail(run, state) };
+          ? pausedFor(result.waiting, run, this.#tail(run, state))
+          : { event: "RunCompleted", ...result, ...this.#tail(run, state) };
     } catch (error) {
       const reason: unknown = run.signal.aborted ? run.signal.reason : error;
-      if (reason instanceof RunReleasedError) {
+      if (isOthers(run, reason)) {
         release();
-        return this.#release(run);
+        return this.#release(run, reason);
       }
       end = this.#failed(run, reason, isJson(state) ? state : session.state);
     }
@@ -82,23 +104,19 @@ export class Execution {
       if (end.event === "RunPaused") await run.pause(end);
       else await run.end(end, changeOf(run, end, session));
       this.#logger.info(
-        {
-          run_id: run.runId,
-          session_id: run.sessionId,
-          agent_id: agent.id,
-          status: run.fold.status,
-          ...run.timing(),
-        },
+        { ...run.logIds, agent_id: agent.id, status: run.fold.status, ...run.timing() },
         end.event === "RunPaused" ? "run paused" : "run ended",
       );
       if (end.event !== "RunPaused") this.#onEnded?.(run.toRun());
       if (end.event === "RunCompleted") {
         const ended = run.toRun();
-        keepUp(this.#afterRun, { agent, run: ended, session, store });
-        rememberRun(this.#afterRun, { agent, run: ended, store });
+        const { telemetry } = run;
+        keepUp(this.#afterRun, { agent, run: ended, session, store, telemetry });
+        rememberRun(this.#afterRun, { agent, run: ended, store, telemetry });
       }
     } catch (error) {
-      this.#notStored(run, error);
+      if (isOthers(run, error)) await this.#release(run, error);
+      else if (!(await this.#endedElsewhere(run, error, store))) this.#notStored(run, error);
     }
   }
 
@@ -119,10 +137,9 @@ export class Execution {
         );
         if (done) return value;
         if (!("event" in value)) for (const event of value) run.append(event);
-        else if (value.event === "Checkpoint") await this.#checkpoint(run);
-        else if (value.event !== "Barrier") run.append(value);
-        // Before tools begin: where another process may take the run up, it must know what was begun.
-        else if (run.storedFirst) await run.flush();
+        else if (value.event === "Checkpoint") await this.#checkpoint(run, value);
+        else if (value.event === "Barrier") await this.#barrier(run);
+        else run.append(value);
         if (run.full) await run.flush();
       }
     } finally {
@@ -133,7 +150,8 @@ export class Execution {
   }
 
   /** A point from which another process could go on, and where one that stops lets it. */
-  async #checkpoint(run: LiveRun): Promise<void> {
+  async #checkpoint(run: LiveRun, { events = [] }: Checkpoint): Promise<void> {
+    for (const event of events) run.append(event);
     run.checkpoint();
     // Where calls are still under way, nobody could tell what came of them.
     if (!run.isReleased || run.begun.size > 0) return;
@@ -141,39 +159,63 @@ export class Execution {
     throw new RunReleasedError();
   }
 
-  async #release(run: LiveRun): Promise<void> {
+  /** Before tools begin: where another process may take the run up, it must know what was begun. */
+  async #barrier(run: LiveRun): Promise<void> {
+    if (run.storedFirst) await run.flush();
+    run.mustBeOurs();
+  }
+
+  async #release(run: LiveRun, reason: Error): Promise<void> {
+    // Its readers come back elsewhere, and its tools are told to stop.
+    run.letGo(reason);
+    run.abort(reason);
     try {
       await this.#giveBack(run);
-      this.#logger.info({ run_id: run.runId, session_id: run.sessionId }, "run given back");
+      this.#logger.info({ ...run.logIds, reason: reason.message }, "run given back");
     } catch (error) {
-      // The lease of this process ends, and then it is as if it had been lost.
-      this.#logger.error({ err: error, run_id: run.runId }, "the run was not given back");
+      // It is looked for with each beat; or the lease of this process ends, and then it is as if it had been lost.
+      this.#logger.warn({ err: error, ...run.logIds }, "the run was not given back");
     }
-    run.letGo(new RunReleasedError());
+  }
+
+  /** Whether a run that is no longer this process's was ended by another: then that is what it came to. */
+  async #endedElsewhere(run: LiveRun, error: unknown, store: Store): Promise<boolean> {
+    if (!(error instanceof RunLostError)) return false;
+    const stored = await store.runs.get({ runId: run.runId }).catch(() => undefined);
+    if (stored) run.endedElsewhere(stored);
+    return stored !== undefined;
   }
 
   #failed(run: LiveRun, reason: unknown, state: JsonObject): TerminalEventBody {
     if (reason instanceof RunCancelledError) {
       const content = String(run.fold.content);
-      return { event: "RunCancelled", content, reason: reason.message, ...tail(run, state) };
+      return { event: "RunCancelled", content, reason: reason.message, ...this.#tail(run, state) };
     }
     if (reason instanceof AgentOSError) {
-      return { event: "RunError", content: reason.message, error_type: reason.code, ...tail(run, state) };
+      return {
+        event: "RunError",
+        content: reason.message,
+        error_type: reason.code,
+        ...this.#tail(run, state),
+      };
     }
-    this.#logger.error(
-      { err: reason, run_id: run.runId, session_id: run.sessionId },
-      "run failed unexpectedly",
-    );
+    this.#logger.error({ err: reason, ...run.logIds }, "run failed unexpectedly");
     const content = `The run failed inside the server. Look for ${run.runId} in its log.`;
-    return { event: "RunError", content, error_type: "internal_error", ...tail(run, state) };
+    return { event: "RunError", content, error_type: "internal_error", ...this.#tail(run, state) };
+  }
+
+  /** What every last event carries. The state is taken as JSON, which is what is stored of it. */
+  #tail(run: LiveRun, state: JsonObject): Tail {
+    const metrics = { ...run.fold.metrics, ...run.timing() };
+    return {
+      session_state: JSON.parse(JSON.stringify(state)) as JsonObject,
+      metrics: this.#telemetry?.priced(metrics) ?? metrics,
+    };
   }
 
   #notStored(run: LiveRun, error: unknown): void {
     const failure = error instanceof Error ? error : new Error(String(error));
-    this.#logger.error(
-      { err: failure, run_id: run.runId, session_id: run.sessionId },
-      "the run's end was not stored",
-    );
+    this.#logger.error({ err: failure, ...run.logIds }, "the run's end was not stored");
     const known = failure instanceof AgentOSError;
     run.endUnstored(
       {
@@ -188,6 +230,13 @@ export class Execution {
       failure,
     );
   }
+}
+
+/** Whether it is not for this process to say how a run ends: it stops, or cannot store the run's end, and another goes on. */
+function isOthers(run: LiveRun, reason: unknown): reason is Error {
+  if (reason instanceof RunReleasedError || reason instanceof LeaseLostError) return true;
+  if (!run.identity.background) return false;
+  return reason instanceof RunLostError || reason instanceof DatabaseUnavailableError;
 }
 
 /** What the end of a run changes beside it. */
@@ -225,14 +274,14 @@ function limits(run: LiveRun, { agent, signal }: RunRequest): () => void {
 }
 
 /** What asks people for the calls that wait. */
-function pausedFor(waiting: readonly ToolExecution[], run: LiveRun, state: JsonObject): RunPaused {
+function pausedFor(waiting: readonly ToolExecution[], run: LiveRun, tail: Tail): RunPaused {
   const created_at = new Date().toISOString();
   return {
     event: "RunPaused",
     content: String(run.fold.content),
     tools: [...waiting],
     requirements: waiting.map((tool) => ({ id: newId(), created_at, tool_execution: tool })),
-    ...tail(run, state),
+    ...tail,
   };
 }
 
@@ -244,12 +293,4 @@ function isJson(state: JsonObject): boolean {
   } catch {
     return false;
   }
-}
-
-/** What every last event carries. The state is taken as JSON, which is what is stored of it. */
-function tail(run: LiveRun, state: JsonObject): Pick<TerminalEventBody, "session_state" | "metrics"> {
-  return {
-    session_state: JSON.parse(JSON.stringify(state)) as JsonObject,
-    metrics: { ...run.fold.metrics, ...run.timing() },
-  };
 }

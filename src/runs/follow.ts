@@ -9,7 +9,8 @@ import type { LogEntry, RunLog } from "./run-log.ts";
  * further behind, then what comes. A reader is a cursor: one that does not ask for more costs nothing.
  *
  * @param after - index of the last event that the reader has; -1 for none
- * @returns stretches of the log in order, without gaps; ends after the last event
+ * @returns stretches of the log in order, without gaps; ends after the last event, and where another process may be at the
+ *   run: then the reader has to come back
  * @throws {LogGoneError} when what the reader needs was deleted meanwhile
  */
 export async function* follow(
@@ -31,6 +32,8 @@ export async function* follow(
         cursor = stretch.at(-1)!.index;
         yield stretch;
       }
+    } else if (!log.maySend) {
+      return;
     } else if (entries.length > 0) {
       cursor = entries.at(-1)!.index;
       yield entries;

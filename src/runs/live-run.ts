@@ -2,13 +2,14 @@ import type { StartedRun } from "../agent/runner.ts";
 import type { RunSnapshot, RunText, StoredRun } from "../db/records.ts";
 import { ownerWord, searchableText } from "../db/search.ts";
 import type { Store } from "../db/store.ts";
-import { RunLostError } from "../errors.ts";
+import { LeaseLostError, RunLostError } from "../errors.ts";
 import { applyEvent, emptyFold } from "../events/fold.ts";
 import { newId } from "../events/ids.ts";
 import type { JsonObject } from "../events/json.ts";
 import type { Message } from "../events/messages.ts";
 import type { FoldedRun, Run, RunInput, RunLineage } from "../events/run.ts";
 import type { RunEvent, RunEventBody, RunPaused, TerminalEventBody } from "../events/run-events.ts";
+import type { RunTelemetry } from "../telemetry/telemetry.ts";
 import type { KeptContext, RunCheckpoint } from "./checkpoint.ts";
 import { follow } from "./follow.ts";
 import type { LogWriter, RunEnd, RunWriter } from "./log-writer.ts";
@@ -29,6 +30,10 @@ export interface RunIdentity {
   /** Unix time in milliseconds. */
   createdAt: number;
   lineage?: RunLineage;
+  /** The span that asked for it, as W3C's `traceparent` header has it. */
+  traceparent?: string;
+  /** When it began to be accepted, by `performance.now()`; absent where it had to wait, or was begun before. */
+  since?: number;
 }
 
 /** What a run is that goes on, not begins. */
@@ -49,8 +54,11 @@ export interface Resumed {
 export class LiveRun implements StartedRun {
   readonly identity: RunIdentity;
   readonly log: RunLog;
+  /** Listens to the run once it is under way; undefined where nothing does. */
+  telemetry: RunTelemetry | undefined;
   readonly #store: Store;
   readonly #writer: RunWriter;
+  readonly #isOurs: () => boolean;
   readonly #fold: FoldedRun;
   /** The run's own messages; the agent loop adds to them. */
   readonly messages: Message[];
@@ -66,6 +74,7 @@ export class LiveRun implements StartedRun {
   #clockStart = performance.now();
   readonly #activeBefore: number;
   readonly #ended = Promise.withResolvers<Run>();
+  readonly #checkpointed = Promise.withResolvers<void>();
   /** Milliseconds after its start. */
   #firstTokenAfter: number | undefined;
 
@@ -90,8 +99,9 @@ export class LiveRun implements StartedRun {
         run_id: runId,
         session_id: sessionId,
       },
-      { storedFirst: background, firstIndex },
+      { storedFirst: background, firstIndex, isOurs: writer.isOurs },
     );
+    this.#isOurs = writer.isOurs;
     this.#writer = writer.open(
       { runId, sessionId, attempt, background, firstIndex, firstPosition: this.#storedMessages },
       {
@@ -109,6 +119,16 @@ export class LiveRun implements StartedRun {
 
   get sessionId(): string {
     return this.identity.sessionId;
+  }
+
+  /** What names the run in every line of the server's log. */
+  get logIds(): { run_id: string; session_id: string; trace_id?: string } {
+    const { runId, sessionId } = this.identity;
+    return {
+      run_id: runId,
+      session_id: sessionId,
+      ...(this.telemetry && { trace_id: this.telemetry.traceId }),
+    };
   }
 
   /** Whether no event is sent before it is stored. */
@@ -138,11 +158,27 @@ export class LiveRun implements StartedRun {
 
   /** Ends the run as soon as it can be. The first reason counts. */
   abort(reason: Error): void {
+    if (reason instanceof LeaseLostError) this.log.cut();
     this.#abort.abort(reason);
   }
 
-  /** Takes an event into the log. */
+  /**
+   * Makes sure that no other process can be at this run. Asked right before something happens: a process that was frozen
+   * does not know it otherwise.
+   *
+   * @throws {LeaseLostError}
+   */
+  mustBeOurs(): void {
+    if (!this.#isOurs()) throw new LeaseLostError();
+  }
+
+  /**
+   * Takes an event into the log.
+   *
+   * @throws {LeaseLostError} when another process may be at the run by now
+   */
   append(event: RunEventBody): void {
+    this.mustBeOurs();
     if (
       event.event === "RunContent" ||
       event.event === "ReasoningContentDelta" ||
@@ -157,6 +193,7 @@ export class LiveRun implements StartedRun {
     applyEvent(this.#fold, event, entry.index);
     this.#writer.add(entry);
     this.log.add(entry);
+    this.telemetry?.event(event);
   }
 
   /** Whether so much of the log waits to be written that the run should wait too. */
@@ -175,7 +212,14 @@ export class LiveRun implements StartedRun {
     const row: RunSnapshot = { fold: structuredClone(this.#fold), ended: false, at: Date.now() };
     // Who cannot be taken up pays nothing for it.
     if (this.storedFirst) row.checkpoint = this.#checkpoint();
-    this.#writer.checkpoint(row, this.#newMessages()).catch((error: Error) => this.abort(error));
+    this.#writer
+      .checkpoint(row, this.#newMessages())
+      .then(this.#checkpointed.resolve, (error: Error) => this.abort(error));
+  }
+
+  /** Resolves once a checkpoint of it is stored; never, where it comes to none. */
+  get checkpointed(): Promise<void> {
+    return this.#checkpointed.promise;
   }
 
   /** Times of the run up to now. */
@@ -202,6 +246,7 @@ export class LiveRun implements StartedRun {
       text: this.#text(ended),
     });
     Object.assign(this.#fold, ended);
+    this.telemetry?.event(event);
     this.#close(entry);
     this.#ended.resolve(this.toRun());
   }
@@ -225,12 +270,14 @@ export class LiveRun implements StartedRun {
     };
     await this.#writer.checkpoint(row, this.#newMessages());
     Object.assign(this.#fold, paused);
+    this.telemetry?.event(event);
     this.#close(entry);
     this.#ended.resolve(this.toRun());
   }
 
   /** Ends a run whose end cannot be stored: its readers learn of it, and whoever waits for it gets the error. */
   endUnstored(event: TerminalEventBody, error: Error): void {
+    this.telemetry?.event(event);
     this.#close(this.log.entryOf(event));
     this.#ended.reject(error);
   }
@@ -247,6 +294,7 @@ export class LiveRun implements StartedRun {
 
   /** Another process goes on with it: its readers come back, and who waits for its end gets the reason. */
   letGo(reason: Error): void {
+    this.telemetry?.letGo();
     this.log.end();
     this.#ended.reject(reason);
   }

@@ -38,7 +38,7 @@ interface Parts {
 export class LogWatch {
   readonly #parts: Parts;
   readonly #followed = new Map<string, FollowedLog>();
-  readonly #closed = new AbortController();
+  #closed = new AbortController();
   readonly #tails: TailReader;
   #unsubscribe: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -64,6 +64,12 @@ export class LogWatch {
           "signals between servers do not get through; until they do, each looks once a second",
         ),
     });
+  }
+
+  /** Lets go of everybody who follows, so that they come back, or go elsewhere. */
+  hangUp(): void {
+    this.#closed.abort();
+    this.#closed = new AbortController();
   }
 
   /** Ends what follows, so that readers come back elsewhere. */
@@ -124,7 +130,7 @@ export class LogWatch {
             hasRead = true;
             yield entries;
           }
-          if (last && mayEnd.has(last)) return;
+          if ((last && mayEnd.has(last)) || !live.ended) return;
           // It came to its end elsewhere, and here only to that of its log.
         }
         if (log.isGone) throw new LogGoneError(runId, "deleted");

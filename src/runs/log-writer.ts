@@ -35,15 +35,18 @@ export const defaultLogWriterOptions: LogWriterOptions = {
 export class LogWriter {
   readonly #db: Database;
   readonly #options: LogWriterOptions;
+  /** Whether no other process can be at the runs of this one. */
+  readonly isOurs: () => boolean;
   readonly #dirty = new Set<RunWriter>();
   #timer: NodeJS.Timeout | undefined;
   /** When the timer goes off. */
   #due = Number.POSITIVE_INFINITY;
   #writing = false;
 
-  constructor(db: Database, options: LogWriterOptions = defaultLogWriterOptions) {
+  constructor(db: Database, options: LogWriterOptions, isOurs: () => boolean) {
     this.#db = db;
     this.#options = options;
+    this.isOurs = isOurs;
   }
 
   /** The writer of one run. */

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { Leases } from "../db/leases.ts";
+import { LeaseLostError } from "../errors.ts";
 
 /** How this process shows that it is alive. Milliseconds. */
 export interface LeaseOptions {
@@ -17,42 +18,51 @@ export const defaultLeaseOptions: LeaseOptions = { lease: 10_000, beat: 3_000, s
 /** A lease counts as lost so much before its end, so that nothing is begun under it that others may think is theirs. */
 const margin = 2_000;
 
+/** What {@link NodeLease} works with. */
+interface NodeLeaseParts {
+  leases: () => Leases;
+  options: LeaseOptions;
+  logger: Logger;
+  /** Whether other processes may share the database: without them nobody can take anything over. */
+  isShared: boolean;
+  /** Called while it could not be renewed in time, again and again. */
+  onLost: () => void;
+  /** Called when runs of a dead process were put back into the queue. */
+  onRequeued: () => void;
+  /** Called as often as a sign of life is given, beside that. */
+  onBeat: () => Promise<void>;
+}
+
 /** The lease of all runs of this process: it is renewed as long as the process lives, and the dead ones' runs are ended. */
 export class NodeLease {
   readonly nodeId: string;
-  readonly #leases: () => Leases;
-  readonly #options: LeaseOptions;
-  readonly #logger: Logger;
-  readonly #onLost: () => void;
-  readonly #onRequeued: () => void;
-  readonly #onBeat: () => Promise<void>;
+  readonly #parts: NodeLeaseParts;
+  readonly #lease: number;
   readonly #timers: NodeJS.Timeout[] = [];
+  readonly #busy = new Set<Promise<void>>();
   #holding: Promise<void> | undefined;
-  #renewedAt = 0;
-  #busy: Promise<unknown> = Promise.resolve();
+  #renewedAt: number | undefined;
+  #isLost = false;
+
+  constructor(nodeId: string, parts: NodeLeaseParts) {
+    this.nodeId = nodeId;
+    this.#parts = parts;
+    const { lease } = parts.options;
+    this.#lease = lease - Math.min(margin, lease / 5);
+  }
 
   /**
-   * @param parts - `onLost` is called when it could not be renewed in time, `onRequeued` when runs of a dead process were
-   *   put back into the queue, `onBeat` after each sign of life but the first
+   * Whether nobody else can think that this process is dead. Told by its own monotonic clock, which goes on while the
+   * process is frozen: so whoever asks right before doing something knows it, whatever timers have yet to run.
    */
-  constructor(
-    nodeId: string,
-    parts: {
-      leases: () => Leases;
-      options: LeaseOptions;
-      logger: Logger;
-      onLost: () => void;
-      onRequeued: () => void;
-      onBeat: () => Promise<void>;
-    },
-  ) {
-    this.nodeId = nodeId;
-    this.#leases = parts.leases;
-    this.#options = parts.options;
-    this.#logger = parts.logger;
-    this.#onLost = parts.onLost;
-    this.#onRequeued = parts.onRequeued;
-    this.#onBeat = parts.onBeat;
+  get isHeld(): boolean {
+    if (this.#renewedAt === undefined || !this.#parts.isShared) return true;
+    return performance.now() - this.#renewedAt < this.#lease;
+  }
+
+  /** @throws {LeaseLostError} when another process may be at the runs of this one */
+  mustBeHeld(): void {
+    if (!this.isHeld) throw new LeaseLostError();
   }
 
   /** Resolves once this process holds its lease. The first call takes it, and ends what dead processes left behind. */
@@ -68,21 +78,22 @@ export class NodeLease {
   async release(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     if (!this.#holding) return;
-    await this.#busy.catch(() => undefined);
-    await this.#leases()
+    await Promise.all(this.#busy);
+    await this.#parts
+      .leases()
       .release(this.nodeId)
-      .catch((error: unknown) => this.#logger.warn({ err: error }, "the lease was not given back"));
+      .catch((error: unknown) => this.#parts.logger.warn({ err: error }, "the lease was not given back"));
   }
 
   async #begin(): Promise<void> {
     await this.#beat();
     await this.#sweep();
-    this.#every(this.#options.beat, async () => {
-      await this.#beat();
-      await this.#onBeat();
-    });
-    this.#every(this.#options.sweep, () => this.#sweep());
-    this.#every(Math.min(1000, this.#options.beat), () => this.#check());
+    const { beat, sweep } = this.#parts.options;
+    // Each by itself: what takes long must not hold up a sign of life.
+    this.#every(beat, () => this.#beat());
+    this.#every(beat, this.#parts.onBeat);
+    this.#every(sweep, () => this.#sweep());
+    this.#every(Math.min(1000, beat), async () => this.#check());
   }
 
   #every(milliseconds: number, work: () => Promise<void>): void {
@@ -90,34 +101,49 @@ export class NodeLease {
     const timer = setInterval(() => {
       if (running) return;
       running = true;
-      this.#busy = work()
-        .catch((error: unknown) => this.#logger.warn({ err: error }, "the lease could not be looked after"))
+      const round = work()
+        .catch((error: unknown) =>
+          this.#parts.logger.warn({ err: error }, "the lease could not be looked after"),
+        )
         .finally(() => {
           running = false;
+          this.#busy.delete(round);
         });
+      this.#busy.add(round);
     }, milliseconds);
     timer.unref();
     this.#timers.push(timer);
   }
 
   async #beat(): Promise<void> {
+    const { leases, options } = this.#parts;
     // Counted from before it was asked for: the answer may have taken long.
     const asked = performance.now();
-    await this.#leases().beat(this.nodeId, this.#options.lease);
+    await leases().beat(this.nodeId, options.lease);
+    // What was under way before is not ours again for having a lease again.
+    this.#check();
     this.#renewedAt = asked;
+    this.#check();
   }
 
   async #sweep(): Promise<void> {
-    const { ended, requeued } = await this.#leases().sweep();
-    for (const run_id of ended) this.#logger.warn({ run_id }, "ended a run whose server had stopped");
-    for (const run_id of requeued)
-      this.#logger.warn({ run_id }, "a run whose server had stopped waits again");
-    if (requeued.length > 0) this.#onRequeued();
+    const { leases, logger, options, onRequeued } = this.#parts;
+    // A process that was held up is alive: it must not take itself for dead.
+    if (performance.now() - (this.#renewedAt ?? 0) > options.lease / 2) await this.#beat();
+    const { ended, requeued } = await leases().sweep();
+    for (const run_id of ended) logger.warn({ run_id }, "ended a run whose server had stopped");
+    for (const run_id of requeued) logger.warn({ run_id }, "a run whose server had stopped waits again");
+    if (requeued.length > 0) onRequeued();
   }
 
-  #check(): Promise<void> {
-    const age = performance.now() - this.#renewedAt;
-    if (age > this.#options.lease - Math.min(margin, this.#options.lease / 5)) this.#onLost();
-    return Promise.resolve();
+  #check(): void {
+    const { logger, onLost } = this.#parts;
+    const isLost = !this.isHeld;
+    if (isLost !== this.#isLost) {
+      if (isLost) logger.error("the lease was not renewed in time: this server lets go of its runs");
+      else logger.warn("the lease is held again");
+    }
+    this.#isLost = isLost;
+    if (isLost) onLost();
   }
 }

@@ -58,6 +58,7 @@ export async function prepare(
       tools: run.fold.tools,
       begun: new Set(run.begun),
     },
+    observer: run.telemetry,
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import type { ClaimedRun, Queue } from "../db/queue.ts";
+import { type ClaimedRun, isSuspect, type Queue } from "../db/queue.ts";
 
 /** What a {@link QueueWorker} works with. */
 interface QueueWorkerParts {
@@ -10,8 +10,8 @@ interface QueueWorkerParts {
   /** Background runs that are under way here at most. */
   concurrency: number;
   logger: Logger;
-  /** Sees a run to its end. Never rejects. */
-  run: (claimed: ClaimedRun) => Promise<void>;
+  /** Sees a run to its end. Never rejects. `onCheckpoint` is called once it has come to one. */
+  run: (claimed: ClaimedRun, onCheckpoint: () => void) => Promise<void>;
 }
 
 /** Milliseconds after which it looks again without having been told to. */
@@ -25,7 +25,13 @@ export class QueueWorker {
   /** Whether something may have come in while it was looking. */
   #again = false;
   #stopped = false;
+  /** The run beside which no other is begun: it may have cost servers their lives. */
+  #alone: string | undefined;
+  /** Whether it takes nothing until it is idle, so that it can do such a run. */
+  #emptying = false;
   #timer: NodeJS.Timeout | undefined;
+  /** Milliseconds that such a run waits for an idle server. Each its own, so that one makes room for it and not all at once. */
+  readonly #patience = 3_000 + Math.random() * 12_000;
 
   constructor(parts: QueueWorkerParts) {
     this.#parts = parts;
@@ -34,7 +40,7 @@ export class QueueWorker {
   /** Begins to work. Called again, it does nothing. */
   start(): void {
     if (this.#timer !== undefined) return;
-    this.#timer = setInterval(() => this.wake(), pollInterval).unref();
+    this.#timer = setInterval(() => void this.#look(), pollInterval).unref();
     this.wake();
   }
 
@@ -63,19 +69,16 @@ export class QueueWorker {
   }
 
   async #claim(): Promise<void> {
-    const { queue, nodeId, agents, concurrency, logger, run } = this.#parts;
+    const { queue, nodeId, agents, concurrency, logger } = this.#parts;
     this.#claiming = true;
     try {
-      while (this.#again && !this.#stopped && this.#running < concurrency) {
+      while (this.#again && !this.#stopped && this.#running < concurrency && !this.#alone) {
         this.#again = false;
-        const claimed = await queue().claim(nodeId, agents(), concurrency - this.#running);
+        const idle = this.#running === 0;
+        if (this.#emptying && !idle) return;
+        const claimed = await queue().claim(nodeId, agents(), { free: concurrency - this.#running, idle });
         this.#running += claimed.length;
-        for (const one of claimed) {
-          void run(one).finally(() => {
-            this.#running--;
-            this.wake();
-          });
-        }
+        for (const one of claimed) this.#begin(one);
       }
     } catch (error) {
       // The database is away, or will not have it. The next look is at most a second off.
@@ -83,5 +86,32 @@ export class QueueWorker {
     } finally {
       this.#claiming = false;
     }
+  }
+
+  #begin(claimed: ClaimedRun): void {
+    const { run_id: runId } = claimed.row;
+    if (isSuspect(claimed.row)) this.#alone = runId;
+    const isHarmless = () => {
+      if (this.#alone !== runId) return;
+      this.#alone = undefined;
+      this.wake();
+    };
+    void this.#parts.run(claimed, isHarmless).finally(() => {
+      this.#running--;
+      isHarmless();
+      this.wake();
+    });
+  }
+
+  /** Looks whether a run that has to be done alone waits in vain. */
+  async #look(): Promise<void> {
+    const { queue, agents, logger } = this.#parts;
+    try {
+      this.#emptying =
+        this.#running > 0 && !this.#alone && (await queue().wantsIdle(agents(), this.#patience));
+    } catch (error) {
+      logger.debug({ err: error }, "the queue could not be looked at");
+    }
+    this.wake();
   }
 }

@@ -4,6 +4,7 @@ import type { UserMemories } from "../agent/memory/user-memories.ts";
 import type { MemorySource } from "../db/memories.ts";
 import type { Store } from "../db/store.ts";
 import type { Run } from "../events/run.ts";
+import type { RunTelemetry } from "../telemetry/telemetry.ts";
 import type { AfterRun } from "./after-run.ts";
 
 /** What is remembered of a run's user; undefined where the agent does not remember, or the run has no user. */
@@ -31,12 +32,17 @@ export function userMemories(
 /** Looks for what is worth remembering of a run that completed, where its agent remembers after its runs. */
 export function rememberRun(
   afterRun: AfterRun,
-  { agent, run, store }: { agent: AgentDefinition; run: Run; store: Store },
+  {
+    agent,
+    run,
+    store,
+    telemetry,
+  }: { agent: AgentDefinition; run: Run; store: Store; telemetry: RunTelemetry | undefined },
 ): void {
   const memories = userMemories(agent, run, store);
   if (!memories || agent.memory?.agentic !== false) return;
   const ids = { run_id: run.run_id, session_id: run.session_id, agent_id: agent.id };
-  afterRun.add(`user ${run.user_id}`, "remembering", ids, (signal) =>
+  afterRun.add(`user ${run.user_id}`, "remembering", ids, telemetry, (signal) =>
     rememberExchange(agent.model, memories, run.messages, signal),
   );
 }

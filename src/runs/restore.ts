@@ -56,6 +56,7 @@ export function restore(progress: RunProgress, context: RestoreContext): Restore
       metadata: JSON.parse(row.metadata) as JsonObject,
       createdAt: row.created_at,
       lineage: lineageOf(row),
+      ...(row.traceparent !== null && { traceparent: row.traceparent }),
     },
     store,
     writer,

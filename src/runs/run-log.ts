@@ -29,28 +29,35 @@ export class RunLog {
   /** Writes an event as it is on the wire. */
   readonly toWire: (entry: LogEntry) => string;
   readonly #storedFirst: boolean;
+  readonly #isOurs: () => boolean;
   readonly #entries: LogEntry[] = [];
   /** Index of the first entry in memory. */
   #tailStart = 0;
   #tailBytes = 0;
   #storedIndex = -1;
   #ended = false;
+  #isCut = false;
   #waiting: (() => void)[] = [];
   #wakeScheduled = false;
 
   /**
    * @param options - `storedFirst`: readers get an event once it is stored, and not before; `firstIndex`: where it goes on,
-   *   for a run that was taken up again: what is before is in the database
+   *   for a run that was taken up again: what is before is in the database; `isOurs`: whether no other process can be at it
    */
   constructor(
     envelope: RunEnvelope,
-    { storedFirst, firstIndex = 0 }: { storedFirst: boolean; firstIndex?: number },
+    {
+      storedFirst,
+      firstIndex = 0,
+      isOurs,
+    }: { storedFirst: boolean; firstIndex?: number; isOurs: () => boolean },
   ) {
     this.envelope = envelope;
     this.#tailStart = firstIndex;
     this.#storedIndex = firstIndex - 1;
     this.toWire = wireOf(envelope);
     this.#storedFirst = storedFirst;
+    this.#isOurs = isOurs;
   }
 
   /** Index of the next event. */
@@ -61,6 +68,17 @@ export class RunLog {
   /** Whether the last event is there. */
   get ended(): boolean {
     return this.#ended;
+  }
+
+  /** Whether what is in memory may be sent. Where it is not stored yet, another process may tell it otherwise. */
+  get maySend(): boolean {
+    return this.#storedFirst || (!this.#isCut && this.#isOurs());
+  }
+
+  /** Nothing more is sent of what is in memory alone. */
+  cut(): void {
+    this.#isCut = true;
+    this.#wake();
   }
 
   /** An event in the form in which it would be added, without adding it. */

@@ -7,14 +7,15 @@ import type { ClaimedRun } from "../db/queue.ts";
 import type { Admission, IdempotencyKey, LogStanding, QueueLimits, SessionStart } from "../db/records.ts";
 import type { Store } from "../db/store.ts";
 import {
+  LeaseLostError,
   RunCancelledError,
-  RunLostError,
   RunReleasedError,
   ServerStoppedError,
   UnavailableError,
 } from "../errors.ts";
 import { newId } from "../events/ids.ts";
 import type { Run, RunLineage } from "../events/run.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 import { AfterRun } from "./after-run.ts";
 import { continuationOf } from "./continue.ts";
 import { Execution } from "./execution.ts";
@@ -59,6 +60,8 @@ export interface RunnerOptions {
   queue?: Partial<QueueOptions>;
   /** Milliseconds for which the log of a run is kept after its end. Default a day. */
   logRetention?: number;
+  /** Listens to the runs. */
+  telemetry?: Telemetry;
 }
 
 /** What became of a request for a run. */
@@ -78,6 +81,7 @@ export class DurableRunner implements Runner {
   readonly #db: Database;
   readonly #logger: Logger;
   readonly #agents: ReadonlyMap<string, AgentDefinition> | undefined;
+  readonly #telemetry: Telemetry | undefined;
   readonly #writer: LogWriter;
   readonly #lease: NodeLease;
   readonly #watch: LogWatch;
@@ -94,7 +98,7 @@ export class DurableRunner implements Runner {
   #unsubscribe: (() => void) | undefined;
   /** Ids of runs that are accepted or claimed, and not yet under way. */
   readonly #arriving = new Set<string>();
-  /** Runs that are being accepted. */
+  /** Runs that are being accepted, or that have paused and are looked at once more. */
   #accepting = 0;
   readonly #stopped = new AbortController();
   #draining = false;
@@ -105,25 +109,33 @@ export class DurableRunner implements Runner {
     this.#db = options.db;
     this.#logger = options.logger;
     this.#agents = options.agents;
+    this.#telemetry = options.telemetry;
     this.#afterRun = new AfterRun(options.logger);
-    this.#execution = new Execution(
-      options.logger,
-      this.#afterRun,
-      (run) => options.db.queue().release(run.runId, run.identity.attempt),
-      options.onEnded,
-    );
+    this.#execution = new Execution({
+      logger: options.logger,
+      afterRun: this.#afterRun,
+      telemetry: options.telemetry,
+      giveBack: ({ runId, identity }) =>
+        identity.background
+          ? options.db.queue().release(runId, identity.attempt)
+          : options.db.queue().end(runId, identity.attempt, new ServerStoppedError()),
+      onEnded: options.onEnded,
+    });
     this.#lease = new NodeLease(newId(), {
       leases: () => options.db.leases(),
       options: { ...defaultLeaseOptions, ...options.lease },
       logger: options.logger,
+      // Only one process can have a SQLite file open.
+      isShared: options.db.engine !== "sqlite",
       onLost: () => {
-        for (const run of this.#live.values()) run.abort(new RunLostError(run.runId));
+        for (const run of this.#live.values()) run.abort(new LeaseLostError());
+        this.#watch.hangUp();
       },
       onRequeued: () => this.#worker.wake(),
       onBeat: () => this.#reconciler.look(),
     });
     const logWriter = { ...defaultLogWriterOptions, ...options.logWriter };
-    this.#writer = new LogWriter(options.db, logWriter);
+    this.#writer = new LogWriter(options.db, logWriter, () => this.#lease.isHeld);
     this.#watch = new LogWatch({
       db: options.db,
       logger: options.logger,
@@ -150,7 +162,7 @@ export class DurableRunner implements Runner {
       agents: () => [...(options.agents?.keys() ?? [])],
       concurrency: queue.concurrency,
       logger: options.logger,
-      run: (claimed) => this.#takeUp(claimed),
+      run: (claimed, onCheckpoint) => this.#takeUp(claimed, onCheckpoint),
     });
   }
 
@@ -162,6 +174,11 @@ export class DurableRunner implements Runner {
   /** How many runs are under way here. */
   get liveRuns(): number {
     return this.#live.size;
+  }
+
+  /** Whether it may do runs: it can show the others that it lives. */
+  get isHeld(): boolean {
+    return this.#lease.isHeld;
   }
 
   /** Opens the database, takes the lease of this process, and begins to work off the queue. */
@@ -221,7 +238,11 @@ export class DurableRunner implements Runner {
     principal: Principal,
     { background = false, key }: { background?: boolean; key?: IdempotencyKey },
   ): Promise<Submitted> {
+    const since = performance.now();
+    // Asked for before anything is awaited: it is that of the caller's code.
+    const traceparent = this.#telemetry?.parentOf(request.traceparent);
     await this.open();
+    if (!background) this.#lease.mustBeHeld();
     const { agent, onBusy = background ? "enqueue" : "parallel" } = request;
     const store = this.#db.storeFor(principal);
     const runId = `run_${newId()}`;
@@ -259,6 +280,7 @@ export class DurableRunner implements Runner {
           sessionState: { ...agent.sessionState, ...request.sessionState },
           media: media.stored,
           createdAt,
+          ...(traceparent !== undefined && { traceparent }),
         },
         admission,
       )
@@ -283,6 +305,8 @@ export class DurableRunner implements Runner {
         metadata,
         createdAt,
         ...(lineage && { lineage }),
+        ...(traceparent !== undefined && { traceparent }),
+        ...(begins && { since }),
       },
       store,
       this.#writer,
@@ -313,6 +337,7 @@ export class DurableRunner implements Runner {
     this.#arriving.add(request.runId);
     try {
       await this.open();
+      if (!background) this.#lease.mustBeHeld();
       const store = this.#db.storeFor(principal);
       const next = await continuationOf(request, store, background ? undefined : this.#lease.nodeId);
       if (next.kind === "anew") {
@@ -406,7 +431,7 @@ export class DurableRunner implements Runner {
     if (!run || run.identity.background) await this.#cancelStored(runId, !run);
     // That its end could not be stored is told to its readers and to the log.
     const ended = await run?.ended().catch(() => undefined);
-    // It was about to pause when it was told.
+    // It was about to pause when it was told, and its cancel is answered once it is done.
     if (ended?.status === "paused") await this.#cancelStored(runId, true);
   }
 
@@ -460,6 +485,21 @@ export class DurableRunner implements Runner {
       this.#turns.freed(run.sessionId);
       if (this.#queued.delete(run.sessionId)) this.#worker.wake();
     }
+    if (run.fold.status === "paused") await this.#cancelPaused(run);
+  }
+
+  /** A cancel that came while the run paused, from here or from elsewhere, found nobody who would end it. */
+  async #cancelPaused(run: LiveRun): Promise<void> {
+    this.#accepting++;
+    try {
+      if (run.signal.reason instanceof RunCancelledError) return await this.#cancelStored(run.runId, false);
+      const index = await this.#db.queue().cancelPaused(run.runId, cancelled());
+      if (index !== undefined) this.#db.signals().publish({ kind: "log", runId: run.runId, index });
+    } catch (error) {
+      this.#logger.error({ err: error, run_id: run.runId }, "a paused run could not be cancelled");
+    } finally {
+      this.#accepting--;
+    }
   }
 
   #see(run: LiveRun, request: RunRequest, session: SessionStart, store: Store): Promise<void> {
@@ -484,7 +524,7 @@ export class DurableRunner implements Runner {
         await turn.next(run.signal);
       }
     } catch (error) {
-      this.#logger.error({ err: error, run_id: run.runId }, "a waiting run could not begin");
+      this.#logger.error({ err: error, ...run.logIds }, "a waiting run could not begin");
       run.abort(error as Error);
     } finally {
       turn.leave();
@@ -494,7 +534,7 @@ export class DurableRunner implements Runner {
   }
 
   /** Sees a claimed run to its end, or to where it pauses or is given back. */
-  async #takeUp(claimed: ClaimedRun): Promise<void> {
+  async #takeUp(claimed: ClaimedRun, onCheckpoint: () => void): Promise<void> {
     const { run_id: runId } = claimed.row;
     this.#arriving.add(runId);
     const taken = await takeUp(claimed, {
@@ -507,6 +547,7 @@ export class DurableRunner implements Runner {
       if (!taken) return;
       const { run, request, session, store, checkpoint } = taken;
       if (claimed.row.cancel_requested_at !== null) run.abort(cancelled());
+      void run.checkpointed.then(onCheckpoint);
       await this.#keep(run, this.#execution.see(run, request, session, store, checkpoint));
     } finally {
       this.#arriving.delete(runId);

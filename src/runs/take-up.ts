@@ -72,6 +72,7 @@ function newRun(row: RunRow, agent: AgentDefinition, store: Store, writer: LogWr
       metadata: JSON.parse(row.metadata) as JsonObject,
       createdAt: row.created_at,
       lineage: lineageOf(row),
+      ...(row.traceparent !== null && { traceparent: row.traceparent }),
     },
     store,
     writer,

@@ -1,6 +1,7 @@
-import { AgentOSClient, type RunEvent } from "agentos-ts/client";
+import { AgentOSClient, type RunEvent, type ToolDecision } from "agentos-ts/client";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { engines } from "../support/engines.ts";
+import { wipe } from "../support/run-tools.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 
 /** That the client has a method for each operation of the server, with each of its fields, and that each method works. */
@@ -45,11 +46,6 @@ const awaited = [
   "metrics.refresh",
   "metrics.refreshInBackground",
   "metrics.refreshStatus",
-  "runs.checkpoint",
-  "runs.checkpoints",
-  "runs.continue",
-  "runs.continueInBackground",
-  "runs.continueStream",
   "serviceAccounts.create",
   "serviceAccounts.list",
   "serviceAccounts.revoke",
@@ -77,7 +73,10 @@ const sent = new Map<string, Set<string>>();
 beforeAll(async () => {
   const [engine] = engines;
   const db = engine!.connect(await engine!.createLocation());
-  server = await startServer({ db, agent: { enableAgenticMemory: true, enableSessionSummaries: true } });
+  server = await startServer({
+    db,
+    agent: { enableAgenticMemory: true, enableSessionSummaries: true, tools: [wipe] },
+  });
   client = new AgentOSClient({ baseUrl: server.url, fetch: recorded });
   document = (await client.system.openapi()) as Document;
   const run = await client.agents.run("copilot", "hi", {
@@ -129,6 +128,12 @@ async function outline(events: AsyncIterable<RunEvent>): Promise<string[]> {
   return [...names];
 }
 
+/** A run that waits for a decision, and what is decided. */
+async function paused(): Promise<[runId: string, decided: { tools: ToolDecision[] }]> {
+  const run = await client.agents.run("copilot", 'do [[tool=wipe {"path":"a"}]]', { ...ada, sessionId: "s" });
+  return [run.run_id, { tools: run.tools.map((one) => ({ ...one, confirmed: true })) }];
+}
+
 /** A call of each method with all that it takes, and what it answers. */
 const calls: Record<string, [call: () => Promise<unknown>, answer: unknown]> = {
   "system.home": [() => client.system.home(), { name: "AgentOS" }],
@@ -170,6 +175,40 @@ const calls: Record<string, [call: () => Promise<unknown>, answer: unknown]> = {
   "runs.resume": [
     () => outline(client.runs.resume("copilot", runId, { after: 1 })),
     expect.arrayContaining(["RunContent", "RunCompleted"]),
+  ],
+  "runs.continue": [
+    async () => {
+      const again = { regenerate: true, replaceOriginal: false, additionalInstructions: "shorter" };
+      await client.runs.continue("copilot", runId, { ...ada, sessionId: "s", ...again });
+      const fork = { input: "and then?", continueFrom: "last_user", fork: true } as const;
+      await client.runs.continue("copilot", runId, { ...ada, ...fork });
+      const [waiting, decided] = await paused();
+      return client.runs.continue("copilot", waiting, { ...decided, ...ada, sessionId: "s" });
+    },
+    { status: "completed", content: "Tool said: wiped a", requirements: [expect.anything()] },
+  ],
+  "runs.continueStream": [
+    async () => {
+      const [waiting, decided] = await paused();
+      return outline(client.runs.continueStream("copilot", waiting, decided));
+    },
+    expect.arrayContaining(["RunContinued", "ToolCallCompleted", "RunCompleted"]),
+  ],
+  "runs.continueInBackground": [
+    async () => {
+      const [waiting, decided] = await paused();
+      const accepted = await client.runs.continueInBackground("copilot", waiting, decided);
+      return [accepted.run_id === waiting, await outline(client.runs.resume("copilot", waiting))];
+    },
+    [true, expect.arrayContaining(["RunPaused", "RunContinued", "RunCompleted"])],
+  ],
+  "runs.checkpoints": [
+    () => client.runs.checkpoints("copilot", runId, { ...ada, sessionId: "s" }),
+    expect.arrayContaining([expect.objectContaining({ reason: "end", is_latest: true })]),
+  ],
+  "runs.checkpoint": [
+    () => client.runs.checkpoint("copilot", runId, 1, { ...ada, sessionId: "s" }),
+    { checkpoint: { message_index: 1 }, snapshot: { messages: [expect.anything()] } },
   ],
   "media.get": [async () => (await client.media.get(mediaId)).text(), "notes"],
   "sessions.create": [

@@ -263,21 +263,20 @@ describe("how long it waits", () => {
 });
 
 describe("how frames arrive", () => {
-  const text = `: hello\r\n\r\nretry: 1\n\n${frame(0)}id\ndata:{"event":"RunContent","event_index":1,\ndata: "run_id":"run_1","content":"ä🙂"}\n\n:\n\nevent: x\n\n${end(2).replaceAll("\n", "\r\n")}`;
+  const twoLines = '{"event":"RunContent","event_index":1,\ndata: "run_id":"run_1","content":"ä🙂"}';
+  const text = `: hello\n\nretry: 1\n\n${frame(0)}id\ndata:${twoLines}\n\n:\n\nevent: x\n\n${end(2)}`;
 
-  test.each([1, 2, 3, 7])("in pieces of %i bytes", async (size) => {
-    const bytes = new TextEncoder().encode(text);
-    const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) =>
-      bytes.slice(i * size, (i + 1) * size),
-    );
-    const { url } = await startScriptedServer([stream(pieces)]);
-    const got: RunEvent[] = [];
-    for await (const event of clientOf(url).agents.stream("copilot", "hi")) got.push(event);
-    expect(got).toMatchObject([{ event_index: 0 }, { content: "ä🙂" }, { event: "RunCompleted" }]);
-  });
-
-  test("with ends of lines that are carriage returns", async () => {
-    const { url } = await startScriptedServer([stream([`${frame(0)}${end(1)}`.replaceAll("\n", "\r")])]);
-    expect(await all(clientOf(url).agents.stream("copilot", "hi"))).toEqual([0, 1]);
-  });
+  test.each([1, 2, 3, 7].flatMap((size) => ["\n", "\r\n", "\r"].map((lineEnd) => [size, lineEnd] as const)))(
+    "in pieces of %i bytes, with lines that end in %j",
+    async (size, lineEnd) => {
+      const bytes = new TextEncoder().encode(text.replaceAll("\n", lineEnd));
+      const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) =>
+        bytes.slice(i * size, (i + 1) * size),
+      );
+      const { url } = await startScriptedServer([stream(pieces)]);
+      const got: RunEvent[] = [];
+      for await (const event of clientOf(url).agents.stream("copilot", "hi")) got.push(event);
+      expect(got).toMatchObject([{ event_index: 0 }, { content: "ä🙂" }, { event: "RunCompleted" }]);
+    },
+  );
 });

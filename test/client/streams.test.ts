@@ -1,7 +1,7 @@
 import { AgentOSClient, fold, type RunEvent } from "agentos-ts/client";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { seeded, startCuttingProxy } from "../support/cutting-proxy.ts";
-import { add } from "../support/run-tools.ts";
+import { add, wipe } from "../support/run-tools.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { proxyOf } from "../support/tcp-proxy.ts";
 
@@ -9,7 +9,7 @@ import { proxyOf } from "../support/tcp-proxy.ts";
 
 let server: TestServer;
 beforeAll(async () => {
-  server = await startServer({ agent: { tools: [add] } });
+  server = await startServer({ agent: { tools: [add, wipe] } });
 });
 afterAll(() => server.close());
 
@@ -29,12 +29,13 @@ const upTo = (length: number) => Array.from({ length }, (_, i) => i);
 async function mustBeWhole(events: readonly RunEvent[]): Promise<void> {
   expect(indexes(events)).toEqual(upTo(events.length));
   const run = await clientOf(server.url).runs.get("copilot", events[0]!.run_id);
-  const { status, content, content_type, tools, session_state, metrics } = fold(events);
-  expect({ status, content, content_type, tools, session_state, metrics }).toEqual({
+  const { status, content, content_type, tools, requirements, session_state, metrics } = fold(events);
+  expect({ status, content, content_type, tools, requirements, session_state, metrics }).toEqual({
     status: run.status,
     content: run.content,
     content_type: run.content_type,
     tools: run.tools,
+    requirements: run.requirements,
     session_state: run.session_state,
     metrics: run.metrics,
   });
@@ -65,6 +66,30 @@ describe("a network that cuts connections at random", () => {
       expect(proxy.cuts).toBeGreaterThan(3);
     },
   );
+
+  test("a run that pauses ends its stream there, and its second part is numbered on", async () => {
+    const random = seeded(4);
+    // What continues a run is not sent twice: its first bytes must come through.
+    const proxy = await startCuttingProxy(server.url, () => 2000 + Math.floor(random() * 4000));
+    onTestFinished(() => proxy.close());
+    const client = clientOf(proxy.url);
+    const message = 'do [[tool=wipe {"path":"a"}]] [[delay=10]]';
+    const first = await all(client.agents.stream("copilot", `${message} [[tokens=60]]`));
+    const pause = first.at(-1)!;
+    if (pause.event !== "RunPaused") throw new Error(`It ended with ${pause.event}`);
+    expect(fold(first)).toMatchObject({ status: "paused", requirements: pause.requirements });
+    expect(await all(client.runs.resume("copilot", pause.run_id, { after: pause.event_index }))).toEqual([]);
+    const tools = pause.tools.map((tool) => ({ ...tool, confirmed: true }));
+    const second = await all(client.runs.continueStream("copilot", pause.run_id, { tools }));
+    expect(second[0]).toMatchObject({ event: "RunContinued", event_index: pause.event_index + 1 });
+    await mustBeWhole([...first, ...second]);
+    // Who reads it again from its start is not held up by the pause.
+    expect(await all(client.runs.resume("copilot", pause.run_id))).toEqual([...first, ...second]);
+    const late = all(client.runs.continueStream("copilot", pause.run_id, { tools }));
+    await expect(late).rejects.toMatchObject({
+      status: expect.toSatisfy((status) => status === 409 || status === 422),
+    });
+  });
 
   test.each(["stream", "run"] as const)(
     "a %s whose answer was lost is asked for again, and is the same run",

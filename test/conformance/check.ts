@@ -95,8 +95,9 @@ const output = outputs.join("");
 const failed = [...output.matchAll(/^FAIL \[(\w+)\] (.*?): (?:step \d|no answer)/gm)].map(
   ([, group, name]) => `${group}: ${name}`,
 );
-const unexpected = failed.filter((name) => !later.cases.includes(name));
-const outlived = later.cases.filter((name) => !failed.includes(name));
+const waiting: readonly string[] = later.cases;
+const unexpected = failed.filter((name) => !waiting.includes(name));
+const outlived = waiting.filter((name) => !failed.includes(name));
 
 for (const one of outputs) console.log(one.trim().split("\n").at(-1));
 if (unexpected.length > 0) console.log(output);

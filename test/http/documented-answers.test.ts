@@ -5,6 +5,7 @@ import { engines } from "../support/engines.ts";
 import { framesOf } from "../support/read-events.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { bearer, sign } from "../support/tokens.ts";
+import { Traces } from "../support/traces.ts";
 
 /** That every operation of the OpenAPI document answers what the document says, fine or not. */
 
@@ -35,6 +36,7 @@ let runId: string;
 let failedId: string;
 let mediaId: string;
 let memoryId: string;
+let traceId: string;
 
 const send = (method: string, path: string, body?: object) =>
   fetch(server.url + path, {
@@ -70,6 +72,7 @@ beforeAll(async () => {
   failedId = (await (await send("POST", "/agents/copilot/runs", background)).json()).run_id;
   await (await send("POST", `/agents/copilot/runs/${failedId}/resume`)).text();
   const memory = { memory: "Likes tea", user_id: "ada", topics: ["drinks"] };
+  traceId = (await new Traces(server.url).ofRun(runId)).trace_id;
   memoryId = (await (await send("POST", "/memories", memory)).json()).memory_id;
 });
 /** Accounts are made where callers have names. */
@@ -254,6 +257,33 @@ const calls: Record<string, [fine: Call, wrong: Call | undefined]> = {
     () => sendLocked("DELETE", "/service-accounts/%00"),
   ],
   "get /audit-log": [() => sendLocked("GET", "/audit-log"), () => sendLocked("GET", "/audit-log?limit=0")],
+  "get /traces": [() => send("GET", "/traces?user_id=ada"), () => send("GET", "/traces?start_time=soon")],
+  "get /traces/filter-schema": [
+    () => send("GET", "/traces/filter-schema"),
+    () => send("GET", "/traces/filter-schema?db_id=other"),
+  ],
+  "get /traces/{trace_id}": [
+    () => send("GET", `/traces/${traceId}`),
+    () => send("GET", `/traces/${traceId}?span_id=none`),
+  ],
+  "get /trace_session_stats": [
+    () => send("GET", "/trace_session_stats"),
+    () => send("GET", "/trace_session_stats?limit=0"),
+  ],
+  "post /traces/search": [
+    () => send("POST", "/traces/search", {}),
+    () => send("POST", "/traces/search", { filter: { op: "EQ", key: "shoe_size", value: 1 } }),
+  ],
+  "get /metrics": [() => send("GET", "/metrics"), () => send("GET", "/metrics?starting_date=soon")],
+  "post /metrics/refresh": [
+    () => send("POST", "/metrics/refresh"),
+    () => send("POST", "/metrics/refresh?db_id=other"),
+  ],
+  "get /metrics/refresh/status": [
+    () => send("GET", "/metrics/refresh/status"),
+    () => send("GET", "/metrics/refresh/status?db_id=other"),
+  ],
+  "get /metrics/prometheus": [() => send("GET", "/metrics/prometheus"), undefined],
   "delete /users/{user_id}": [() => send("DELETE", "/users/nobody"), () => send("DELETE", "/users/%00")],
 };
 

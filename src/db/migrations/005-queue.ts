@@ -51,12 +51,32 @@ export function queue(): Migration {
         .expression(sql`(coalesce(user_id, '')), queue_seq`)
         .where(waiting)
         .execute();
+      // What is done alone.
+      await db.schema
+        .createIndex("runs_in_queue_alone")
+        .on("runs")
+        .column("queue_seq")
+        .where(sql<boolean>`status = 'pending' and background = 1 and crashes >= 2`)
+        .execute();
       // What of each user is under way.
       await db.schema
         .createIndex("runs_in_background")
         .on("runs")
         .column("user_id")
         .where(sql<boolean>`status = 'running' and background = 1`)
+        .execute();
+      // What operators ask for: there is little of it among all that has completed.
+      await db.schema
+        .createIndex("runs_paused")
+        .on("runs")
+        .column("run_id")
+        .where(sql<boolean>`status = 'paused' and background = 1`)
+        .execute();
+      await db.schema
+        .createIndex("runs_failed")
+        .on("runs")
+        .column("run_id")
+        .where(sql<boolean>`status in ('error', 'cancelled') and background = 1`)
         .execute();
       await db.schema.dropIndex("runs_under_way").execute();
 

@@ -7,6 +7,7 @@ import { sessions } from "./002-sessions.ts";
 import { memories } from "./003-memories.ts";
 import { nodes } from "./004-nodes.ts";
 import { queue } from "./005-queue.ts";
+import { telemetry } from "./006-telemetry.ts";
 import { access } from "./007-access.ts";
 
 /** In the order in which they are run. They only add: an older node goes on beside a newer schema. */
@@ -16,8 +17,9 @@ function migrations(engine: "sqlite" | "postgres"): Record<string, Migration> {
     "002-sessions": sessions(engine),
     "003-memories": memories(engine),
     "004-nodes": nodes(),
-    "007-access": access(engine),
     "005-queue": queue(),
+    "006-telemetry": telemetry(),
+    "007-access": access(engine),
   };
 }
 

@@ -34,6 +34,7 @@ const snapshotTypes = {
   reasoning_tokens: "bigint",
   cache_read_tokens: "bigint",
   cache_write_tokens: "bigint",
+  cost: "float8",
   error: "text",
   updated_at: "bigint",
   ended_at: "bigint",
@@ -98,7 +99,7 @@ WITH rows AS (
 ), appends AS (
   SELECT * FROM ${batch("a", appendColumns)}
 ), updated AS (
-  UPDATE ${table("runs")} runs SET ${snapshot.map(([name]) => `${name} = r.${name}`).join(", ")}
+  UPDATE ${table("runs")} runs SET ${snapshot.map(([name]) => `${name} = r.${name}`).join(", ")}, crashes = 0
   FROM rows r WHERE runs.run_id = ANY (${rowIds}) AND runs.run_id = r.run_id AND runs.attempt = r.attempt AND ${isRunning}
   RETURNING runs.run_id
 ), locked AS (

@@ -1,8 +1,8 @@
 /** A type whose arrays can be sent. */
-export type ArrayType = "text" | "int" | "bigint";
+export type ArrayType = "text" | "int" | "bigint" | "float8";
 
 /** The number by which PostgreSQL knows a type, its `oid`. */
-const oids: Record<ArrayType, number> = { text: 25, int: 23, bigint: 20 };
+const oids: Record<ArrayType, number> = { text: 25, int: 23, bigint: 20, float8: 701 };
 
 /** Bytes that an array has before its first element. */
 const headerLength = 20;
@@ -33,6 +33,9 @@ export function binaryArray(type: ArrayType, values: readonly unknown[]): Buffer
     } else if (type === "int" && value !== null) {
       length = 4;
       buffer.writeInt32BE(Number(value), at + 4);
+    } else if (type === "float8" && value !== null) {
+      length = 8;
+      buffer.writeDoubleBE(Number(value), at + 4);
     } else if (value !== null) {
       length = 8;
       buffer.writeBigInt64BE(BigInt(value as number), at + 4);

@@ -6,7 +6,7 @@ import {
   DatabaseOpenError,
   DatabaseUnavailableError,
 } from "../../errors.ts";
-import type { Database } from "../database.ts";
+import type { Database, PoolState, TraceLog } from "../database.ts";
 import type { Engine } from "../engine.ts";
 import { Housekeeping } from "../housekeeping.ts";
 import { Leases } from "../leases.ts";
@@ -24,12 +24,15 @@ import {
 import { endedByThese } from "../queries/ended.ts";
 import { replaceRun } from "../queries/replace.ts";
 import { refusal } from "../queries/room.ts";
+import { sweepTraces, traceRow } from "../queries/trace-writes.ts";
 import { Queue } from "../queue.ts";
 import type { Acceptance, LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
 import { createServerStore, type ServerStore } from "../server-store.ts";
 import type { Signals } from "../signals.ts";
 import { type Store, storeFactory } from "../store.ts";
+import type { UsageLog } from "../usage.ts";
+import { EngineUsageLog } from "../usage-log.ts";
 import { acceptBatch, acceptQuery } from "./accept-batch.ts";
 import { AcceptBatches } from "./accept-batches.ts";
 import { appendText, appendValues } from "./append.ts";
@@ -38,6 +41,7 @@ import { createPool } from "./pool.ts";
 import { enqueueQuery, mergeState, type Queryable } from "./run-writes.ts";
 import { postgresSearch } from "./search.ts";
 import { PostgresSignals } from "./signals.ts";
+import { traceText, traceValues } from "./trace-writes.ts";
 
 /** Where a PostgreSQL database is, and how much of it is used. */
 export interface PostgresDbOptions {
@@ -59,6 +63,9 @@ export interface PostgresDbOptions {
 /** Held while tables are made, so that servers that start together do it one after another. */
 const migrationLock = 4_126_001;
 
+/** Milliseconds that a server waits for another one to make the tables. */
+const migrationLimit = 10 * 60_000;
+
 /**
  * Keeps everything in PostgreSQL, 14 or later.
  *
@@ -73,8 +80,9 @@ export class PostgresDb implements Database {
   readonly #pool: pg.Pool;
   /** One connection, for the log alone: a pool full of requests never holds up an append. */
   readonly #logPool: pg.Pool;
+  readonly #logDb: Kysely<Tables>;
   readonly #engine: Engine;
-  /** One connection, to show that this process lives: neither requests nor the log hold it up. */
+  /** To show that this process lives, and to look for those that do not: neither requests nor the log hold it up. */
   readonly #controlPool: pg.Pool;
   readonly #leases: Leases;
   readonly #queue: Queue;
@@ -83,6 +91,9 @@ export class PostgresDb implements Database {
   readonly #storeFor: (principal: Principal) => Store;
   readonly #serverStore: ServerStore;
   readonly #appendText: string;
+  readonly #traces: TraceLog;
+  readonly #usage: UsageLog;
+  readonly #beforeClose: (() => Promise<void>)[] = [];
   #opening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -95,18 +106,20 @@ export class PostgresDb implements Database {
     // A lost idle connection is replaced at the next query; a query that fails says so itself.
     const onError = () => undefined;
     this.#pool = createPool(url, options.poolSize ?? 10, onError);
-    this.#logPool = createPool(url, 1, onError, { forBatches: true });
-    this.#controlPool = createPool(url, 1, onError);
-    const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: telling(this.#pool) }) }).withSchema(
-      this.#schema,
-    );
+    this.#logPool = createPool(url, 1, onError, { forBatches: true, queryTimeout: 10_000 });
+    // A second one, for what looks after dead processes may take longer than a sign of life may wait.
+    this.#controlPool = createPool(url, 2, onError, { queryTimeout: 5_000 });
+    const onPool = (pool: pg.Pool) =>
+      new Kysely<Tables>({ dialect: new PostgresDialect({ pool: telling(pool) }) }).withSchema(this.#schema);
+    const db = onPool(this.#pool);
     this.#appendText = appendText(this.#schema);
     this.#engine = this.#makeEngine(db);
+    this.#traces = this.#makeTraceLog();
+    this.#usage = new EngineUsageLog(this.#engine);
     this.#storeFor = storeFactory(this.#engine, db);
     this.#serverStore = createServerStore(this.#engine);
-    const control = new Kysely<Tables>({
-      dialect: new PostgresDialect({ pool: telling(this.#controlPool) }),
-    }).withSchema(this.#schema);
+    this.#logDb = onPool(this.#logPool);
+    const control = onPool(this.#controlPool);
     this.#leases = new Leases(
       { ...this.#engine, transaction: (work) => retried(() => control.transaction().execute(work)) },
       (alive) => {
@@ -140,13 +153,35 @@ export class PostgresDb implements Database {
   }
 
   close(): Promise<void> {
-    this.#closing ??= Promise.all([
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    for (const work of this.#beforeClose) await work();
+    await Promise.all([
       this.#pool.end(),
       this.#logPool.end(),
       this.#controlPool.end(),
       this.#signals.close(),
-    ]).then(() => undefined);
-    return this.#closing;
+    ]);
+  }
+
+  traces(): TraceLog {
+    return this.#traces;
+  }
+
+  usage(): UsageLog {
+    return this.#usage;
+  }
+
+  beforeClose(work: () => Promise<void>): void {
+    this.#beforeClose.push(work);
+  }
+
+  pool(): PoolState {
+    const { totalCount, idleCount, waitingCount, options } = this.#pool;
+    return { busy: totalCount - idleCount, idle: idleCount, waiting: waitingCount, max: options.max };
   }
 
   storeFor(principal: Principal): Store {
@@ -194,8 +229,23 @@ export class PostgresDb implements Database {
             return owned;
           });
     const kept = new Set(rows.map((row) => row.run_id));
-    if (again) for (const runId of await endedByThese(this.#engine.db, writes)) kept.add(runId);
+    if (again) for (const runId of await endedByThese(this.#logDb, writes)) kept.add(runId);
     return new Set(writes.map((write) => write.runId).filter((runId) => !kept.has(runId)));
+  }
+
+  #makeTraceLog(): TraceLog {
+    const text = traceText(this.#schema);
+    return {
+      write: async (traces) => {
+        const at = Date.now();
+        // In the order of their key, so that two nodes never wait for each other.
+        const rows = traces
+          .map((one) => traceRow(one, at))
+          .sort((a, b) => (a.run_id + a.trace_id < b.run_id + b.trace_id ? -1 : 1));
+        await this.#run(this.#pool, { name: "write_traces", text, values: traceValues(rows) });
+      },
+      sweep: (before, atOnce) => sweepTraces(this.#engine, before, atOnce),
+    };
   }
 
   #makeEngine(db: Kysely<Tables>): Engine {
@@ -260,7 +310,13 @@ export class PostgresDb implements Database {
     try {
       // Not from the pool of requests, which the migrations use: it may be of one connection.
       client = await this.#logPool.connect();
-      await client.query("SELECT pg_advisory_lock($1)", [migrationLock]);
+      // Another server may be at it, and a large table takes its time.
+      await client.query("SET statement_timeout = 0");
+      await client.query({
+        text: "SELECT pg_advisory_lock($1)",
+        values: [migrationLock],
+        query_timeout: migrationLimit,
+      } as pg.QueryConfig);
       // Not `IF NOT EXISTS`: that asks for the right to create one even where it exists.
       const { rowCount } = await client.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", [
         this.#schema,
@@ -276,10 +332,11 @@ export class PostgresDb implements Database {
         cause: error,
       });
     } finally {
-      await client?.query("SELECT pg_advisory_unlock($1)", [migrationLock]).then(
-        () => client?.release(),
-        () => client?.release(true),
-      );
+      // Not kept: it has no time limit any more.
+      await client
+        ?.query("SELECT pg_advisory_unlock($1)", [migrationLock])
+        .catch(() => undefined)
+        .then(() => client?.release(true));
     }
   }
 

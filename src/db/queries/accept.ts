@@ -31,6 +31,7 @@ export interface AcceptParameters {
   metadata: string;
   model: string;
   model_provider: string;
+  traceparent: string | null;
   total_limit: number;
   user_limit: number;
   session_limit: number;
@@ -62,6 +63,7 @@ export function acceptParameters(run: NewRun, limits: QueueLimits): AcceptParame
     metadata: JSON.stringify(run.metadata),
     model: run.model,
     model_provider: run.modelProvider,
+    traceparent: run.traceparent ?? null,
     total_limit: limits.total,
     user_limit: limits.user,
     session_limit: limits.session,
@@ -186,6 +188,7 @@ export function newRunValues(value: Value) {
     metadata: value("metadata"),
     model: value("model"),
     model_provider: value("model_provider"),
+    traceparent: value("traceparent"),
     created_at: value("at"),
     updated_at: value("at"),
     started_at: value("started_at"),

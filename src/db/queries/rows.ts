@@ -28,6 +28,7 @@ export interface SnapshotColumns {
   reasoning_tokens: number;
   cache_read_tokens: number;
   cache_write_tokens: number;
+  cost: number | null;
   error: string | null;
   updated_at: number;
   ended_at: number | null;
@@ -53,6 +54,7 @@ export function snapshotColumns({ fold, ended, at, checkpoint, pauseId }: RunSna
     reasoning_tokens: fold.metrics.reasoning_tokens,
     cache_read_tokens: fold.metrics.cache_read_tokens,
     cache_write_tokens: fold.metrics.cache_write_tokens,
+    cost: fold.metrics.cost ?? null,
     error: fold.error_type ?? null,
     updated_at: at,
     ended_at: ended ? at : null,

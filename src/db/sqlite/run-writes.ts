@@ -139,9 +139,11 @@ function runQueries(db: Kysely<Tables>) {
           reasoning_tokens: value("reasoning_tokens"),
           cache_read_tokens: value("cache_read_tokens"),
           cache_write_tokens: value("cache_write_tokens"),
+          cost: value("cost"),
           error: value("error"),
           updated_at: value("updated_at"),
           ended_at: value("ended_at"),
+          crashes: sql.lit(0),
         })
         .where("run_id", "=", value("runId"))
         .where("attempt", "=", value("attempt"))

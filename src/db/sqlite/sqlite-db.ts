@@ -1,7 +1,7 @@
 import { existsSync, realpathSync } from "node:fs";
 import { Kysely, SqliteDialect, sql } from "kysely";
 import { ConfigurationError, DatabaseUnavailableError } from "../../errors.ts";
-import type { Database } from "../database.ts";
+import type { Database, TraceLog } from "../database.ts";
 import type { Engine } from "../engine.ts";
 import { Housekeeping } from "../housekeeping.ts";
 import { Leases } from "../leases.ts";
@@ -9,17 +9,21 @@ import { migrate } from "../migrations/index.ts";
 import type { Principal } from "../principal.ts";
 import { endedByThese } from "../queries/ended.ts";
 import { logPageQuery } from "../queries/log-page.ts";
+import { sweepTraces, traceRow } from "../queries/trace-writes.ts";
 import { Queue } from "../queue.ts";
 import type { LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
 import { createServerStore, type ServerStore } from "../server-store.ts";
 import { LocalSignals, type Signals } from "../signals.ts";
 import { type Store, storeFactory } from "../store.ts";
+import type { UsageLog } from "../usage.ts";
+import { EngineUsageLog } from "../usage-log.ts";
 import { inMemory, SqliteConnection } from "./connection.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { SqliteRunWrites } from "./run-writes.ts";
 import { sqliteSearch } from "./search.ts";
 import { TextIndex } from "./text-index.ts";
+import { traceWrite } from "./trace-writes.ts";
 import { type Checkpointer, startCheckpointer } from "./wal-checkpointer.ts";
 import { WalSync } from "./wal-sync.ts";
 
@@ -47,6 +51,8 @@ interface Open {
   leases: Leases;
   queue: Queue;
   housekeeping: Housekeeping;
+  traces: TraceLog;
+  usage: UsageLog;
   checkpointer: Checkpointer | undefined;
 }
 
@@ -64,6 +70,7 @@ export class SqliteDb implements Database {
   #opening: Promise<Open> | undefined;
   #open: Open | undefined;
   #closing: Promise<void> | undefined;
+  readonly #beforeClose: (() => Promise<void>)[] = [];
 
   constructor(options: SqliteDbOptions = {}) {
     this.id = options.id ?? "sqlite";
@@ -106,6 +113,7 @@ export class SqliteDb implements Database {
   async #closeFile(): Promise<void> {
     const open = this.#open;
     if (!open) return;
+    for (const work of this.#beforeClose) await work();
     await open.index.stop();
     await open.commit.settled();
     this.#open = undefined;
@@ -138,6 +146,22 @@ export class SqliteDb implements Database {
 
   signals(): Signals {
     return this.#signals;
+  }
+
+  traces(): TraceLog {
+    return this.#opened.traces;
+  }
+
+  usage(): UsageLog {
+    return this.#opened.usage;
+  }
+
+  beforeClose(work: () => Promise<void>): void {
+    this.#beforeClose.push(work);
+  }
+
+  pool(): undefined {
+    return undefined;
   }
 
   async writeLogs(writes: readonly LogWrite[], { again = false } = {}): Promise<ReadonlySet<string>> {
@@ -190,6 +214,7 @@ export class SqliteDb implements Database {
         acceptRun: (run, limits) => commit.run(() => writes.accept(run, limits), run.background),
       };
       const leases = new Leases(engine);
+      const trace = traceWrite(db);
       // No other process can have the file open: whoever had runs under way in it is gone.
       await engine.transaction((inside) => inside.deleteFrom("nodes").execute());
       await leases.sweep();
@@ -205,6 +230,17 @@ export class SqliteDb implements Database {
         leases,
         queue: new Queue(engine),
         housekeeping: new Housekeeping(engine),
+        traces: {
+          async write(traces) {
+            const at = Date.now();
+            const rows = traces.map((one) => traceRow(one, at));
+            await commit.run(() => {
+              for (const row of rows) connection.run(trace, row);
+            }, false);
+          },
+          sweep: (before, atOnce) => sweepTraces(engine, before, atOnce),
+        },
+        usage: new EngineUsageLog(engine),
         checkpointer:
           path === inMemory
             ? undefined

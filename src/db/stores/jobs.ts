@@ -7,7 +7,7 @@ import type { Scope } from "./scope.ts";
 /** Jobs that are counted at most: the count of a longer list stays there. */
 export const mostJobsCounted = 10_000;
 
-/** Milliseconds for which ended jobs are counted. */
+/** Milliseconds for which a job is counted that has ended. */
 const countedFor = 24 * 3_600_000;
 
 /** A background run as an entry of the queue. Times are Unix times in milliseconds. */
@@ -44,7 +44,7 @@ export interface JobFilter {
 
 /** The queue in numbers. */
 export interface QueueStats {
-  /** Jobs by how they stand: those that ended, of the last 24 hours. */
+  /** Jobs by how they stand: of those that have ended, the ones of the last 24 hours. */
   counts: Map<RunStatus, number>;
   /** Jobs that wait and that are under way, by agent. */
   agents: { agentId: string; pending: number; running: number }[];
@@ -80,7 +80,8 @@ export class JobStore {
       .execute();
     const paused = await this.#jobs().where("status", "=", "paused").select(count).executeTakeFirstOrThrow();
     const ended = await this.#jobs()
-      .where((eb) => eb("ended_at", ">=", eb(this.#engine.now, "-", sql.lit(countedFor))))
+      .where("run_id", ">=", firstIdAt(Date.now() - countedFor))
+      .where("ended_at", "is not", null)
       .select(["status", count])
       .groupBy("status")
       .execute();
@@ -102,15 +103,13 @@ export class JobStore {
     };
   }
 
-  /** Jobs: those that have not ended in the order of the queue, those that have with the last one first. */
+  /** Jobs: those that have not ended in the order of the queue, those that have with the newest first. */
   async list(
     filter: JobFilter,
     { page, limit }: { page: number; limit: number },
   ): Promise<{ jobs: Job[]; total: number }> {
     const wanted = this.#wanted(filter);
-    const ordered = filter.ended
-      ? wanted.where("ended_at", "is not", null).orderBy("ended_at", "desc").orderBy("queue_seq", "desc")
-      : wanted.orderBy("queue_seq");
+    const ordered = filter.ended ? wanted.orderBy("run_id", "desc") : wanted.orderBy("queue_seq");
     const rows = await ordered
       .select(jobColumns)
       .limit(limit)
@@ -156,7 +155,14 @@ export class JobStore {
   }
 
   #wanted({ statuses, agentId, sessionId, userId }: JobFilter) {
-    let query = this.#jobs().where("status", "in", statuses);
+    // Apart, as the indexes are.
+    const others = statuses.filter((status) => status !== "paused");
+    let query = this.#jobs().where((eb) =>
+      eb.or([
+        ...(others.length > 0 ? [eb("status", "in", others)] : []),
+        ...(others.length < statuses.length ? [eb("status", "=", "paused")] : []),
+      ]),
+    );
     if (agentId !== undefined) query = query.where("agent_id", "=", agentId);
     if (sessionId !== undefined) query = query.where("session_id", "=", sessionId);
     if (userId !== undefined) query = query.where("user_id", "=", userId);
@@ -173,6 +179,12 @@ export class JobStore {
 }
 
 const count = sql<number>`CAST(count(*) AS integer)`.as("jobs");
+
+/** The least id that a run of a time can have: ids begin with it, in milliseconds (UUIDv7). */
+function firstIdAt(time: number): string {
+  const hex = time.toString(16).padStart(12, "0");
+  return `run_${hex.slice(0, 8)}-${hex.slice(8)}`;
+}
 
 const jobColumns = [
   "run_id",

@@ -47,4 +47,13 @@ export class Scope {
     if (unrestricted) return eb.and([]);
     return userId === undefined ? eb.or([]) : eb.and([eb("memories.user_id", "=", userId)]);
   }
+
+  /** Traces of its user's runs; those of the session of its token, where that names one. */
+  traces(eb: ExpressionBuilder<Tables, "traces">): Condition<"traces"> {
+    const { unrestricted, userId, sessionId } = this.principal;
+    if (unrestricted) return eb.and([]);
+    if (userId === undefined) return eb.or([]);
+    const own = eb("traces.user_id", "=", userId);
+    return sessionId === undefined ? eb.and([own]) : eb.and([own, eb("traces.session_id", "=", sessionId)]);
+  }
 }

@@ -154,6 +154,8 @@ async function copyPage(
           node_id: null,
           attempt: 1,
           input: JSON.stringify(input),
+          // The run that it is a copy of stands in the metrics, or will.
+          metered: 1,
         };
       }),
     )

@@ -108,6 +108,8 @@ export async function removeSessions(
   const events = await db.deleteFrom("run_events").where("run_id", "in", runs).executeTakeFirst();
   await db.deleteFrom("session_texts").where("session_id", "in", sessions).execute();
   const deletedRuns = await db.deleteFrom("runs").where("session_id", "in", sessions).executeTakeFirst();
+  // After the runs: a trace is written only while its run is there.
+  await db.deleteFrom("traces").where("session_id", "in", sessions).execute();
   const deleted = await db.deleteFrom("sessions").where("session_id", "in", sessions).executeTakeFirst();
   return {
     sessions: Number(deleted.numDeletedRows),

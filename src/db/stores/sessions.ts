@@ -12,6 +12,7 @@ import type {
   SessionPage,
   SessionRef,
   SessionSort,
+  SessionUsage,
   StoredSession,
 } from "../sessions.ts";
 import type { Scope } from "./scope.ts";
@@ -109,7 +110,7 @@ export class SessionStore {
   }
 
   /** What the runs of sessions used, by session. Those without a run are not in it. The sessions must be the principal's. */
-  async tokens(sessionIds: readonly string[]): Promise<Map<string, TokenUsage>> {
+  async tokens(sessionIds: readonly string[]): Promise<Map<string, SessionUsage>> {
     if (sessionIds.length === 0) return new Map();
     const sum = (column: keyof TokenUsage) => sql<number>`CAST(sum(${sql.ref(column)}) AS bigint)`.as(column);
     const rows = await this.#engine.db
@@ -121,6 +122,12 @@ export class SessionStore {
       .select(sum("reasoning_tokens"))
       .select(sum("cache_read_tokens"))
       .select(sum("cache_write_tokens"))
+      .select((eb) => [
+        eb.fn.sum<number | null>("cost").as("cost"),
+        sql<number>`CAST(sum(CASE WHEN cost IS NULL AND ended_at IS NOT NULL THEN 1 ELSE 0 END) AS integer)`.as(
+          "unpriced_runs_count",
+        ),
+      ])
       .where("session_id", "in", sessionIds)
       .where((eb) => this.#scope.runs(eb))
       .groupBy("session_id")

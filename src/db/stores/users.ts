@@ -81,6 +81,11 @@ export class UserStore {
           db.selectFrom("memories").select("memories.memory_id").where("memories.user_id", "=", userId),
         )
         .execute();
+      // Runs of this user in sessions of nobody have traces too. What all users used in a day stays, for it names nobody.
+      await db.deleteFrom("traces").where("user_id", "=", userId).execute();
+      for (const table of ["metric_days", "metric_models", "metric_sessions"] as const) {
+        await db.deleteFrom(table).where("user_id", "=", userId).execute();
+      }
       const memories = await db.deleteFrom("memories").where("user_id", "=", userId).executeTakeFirst();
       return { ...removed, memories: Number(memories.numDeletedRows) };
     });

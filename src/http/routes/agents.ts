@@ -1,6 +1,7 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { AgentDefinition } from "../../agent/definition.ts";
 import { memoryToolDefinition } from "../../agent/memory/tool.ts";
+import type { Tool } from "../../agent/tool.ts";
 import type { JsonObject } from "../../events/json.ts";
 import { accessOf } from "../auth/caller.ts";
 import { jsonResponse } from "../describe.ts";
@@ -65,10 +66,7 @@ function presentAgent(agent: AgentDefinition, { db }: Served): JsonObject {
     db_id: db.id,
     model: shownModel,
     tools: {
-      tools: [
-        ...agent.tools.map((tool) => tool.definition),
-        ...(memory?.agentic ? [memoryToolDefinition] : []),
-      ],
+      tools: [...agent.tools.map(presentTool), ...(memory?.agentic ? [memoryToolDefinition] : [])],
     },
     sessions: { session_table: "sessions", add_history_to_context: agent.addHistoryToContext },
     ...(memory && {
@@ -78,5 +76,15 @@ function presentAgent(agent: AgentDefinition, { db }: Served): JsonObject {
         model: shownModel,
       },
     }),
+  };
+}
+
+/** A tool as the model is told of it, and what it needs people for. */
+function presentTool(tool: Tool): JsonObject {
+  return {
+    ...tool.definition,
+    ...(tool.requiresConfirmation && { requires_confirmation: true }),
+    ...(tool.requiresUserInput.length > 0 && { requires_user_input: true }),
+    ...(tool.externalExecution && { external_execution: true }),
   };
 }

@@ -8,8 +8,23 @@ import { jsonResponse } from "../describe.ts";
 import { optionalIdentifier } from "../identifiers.ts";
 import { presentRun, wireStatus } from "../present.ts";
 import { runOf, runPath } from "../run-lookup.ts";
-import { runSchema, statusSchema } from "../schemas.ts";
+import { runExample, runSchema, statusSchema } from "../schemas.ts";
 import { principalOf, type Served } from "../served.ts";
+
+const checkpointExample = {
+  checkpoint_id: "1",
+  run_id: "run_019ab3f0-6f1e-7c3a-9c55-0d6f1f1f7b11",
+  session_id: "thread-42",
+  message_index: 4,
+  continue_from: 4,
+  status: "completed",
+  reason: "end" as const,
+  created_at: 1795496852,
+  message_id: "019ab3f0-7080-7277-b277-a740918f27a2",
+  message_role: "assistant",
+  message_preview: "The thread is about the launch date.",
+  is_latest: true,
+};
 
 const checkpointSchema = z
   .object({
@@ -29,7 +44,14 @@ const checkpointSchema = z
     message_preview: z.string().nullable(),
     is_latest: z.boolean(),
   })
-  .openapi("Checkpoint");
+  .openapi("Checkpoint", { example: checkpointExample });
+
+const snapshotSchema = runSchema
+  .extend({ last_checkpoint_at_message_index: z.int() })
+  .openapi("RunSnapshot", {
+    description: "A run as it was at a message.",
+    example: { ...runExample, last_checkpoint_at_message_index: 4 },
+  });
 
 const query = z.object({ session_id: optionalIdentifier, user_id: optionalIdentifier });
 
@@ -43,7 +65,13 @@ const list = createRoute({
   request: { params: runPath, query },
   responses: jsonResponse(
     "The checkpoints, oldest first.",
-    z.object({ run_id: z.string(), session_id: z.string(), checkpoints: z.array(checkpointSchema) }),
+    z.object({ run_id: z.string(), session_id: z.string(), checkpoints: z.array(checkpointSchema) }).openapi({
+      example: {
+        run_id: checkpointExample.run_id,
+        session_id: checkpointExample.session_id,
+        checkpoints: [checkpointExample],
+      },
+    }),
     404,
     422,
     503,
@@ -70,7 +98,7 @@ const get = createRoute({
   },
   responses: jsonResponse(
     "The checkpoint, and the run as it was.",
-    z.object({ checkpoint: checkpointSchema, snapshot: runSchema }),
+    z.object({ checkpoint: checkpointSchema, snapshot: snapshotSchema }),
     400,
     404,
     422,

@@ -146,6 +146,7 @@ export function createRunRoute(app: OpenAPIHono, served: Served): void {
     }
     const key = idempotencyKey(c, agent.id, body);
     const principal = principalOf(c, given.userId);
+    const traceparent = c.req.header("traceparent");
     const request = {
       agent,
       message,
@@ -155,6 +156,7 @@ export function createRunRoute(app: OpenAPIHono, served: Served): void {
       ...(onBusy && { onBusy }),
       ...callerFields(c, given),
       ...(given.metadata && { metadata: given.metadata }),
+      ...(traceparent !== undefined && { traceparent }),
     };
     const { submitted, life } = await submitWithin(served, c, request, () =>
       served.runner.submit(request, principal, { background, ...(key && { key }) }),

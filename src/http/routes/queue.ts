@@ -133,7 +133,7 @@ const queueStats = createRoute({
   path: "/queue/stats",
   operationId: "queue_stats",
   summary: "Background runs in numbers",
-  description: "Those that have ended are counted for 24 hours.",
+  description: "Those that have ended are counted for 24 hours from when they were asked for.",
   tags,
   responses: jsonResponse("The numbers.", statsSchema, 503),
 });
@@ -143,7 +143,7 @@ const listJobs = createRoute({
   path: "/queue/jobs",
   operationId: "list_jobs",
   summary: "Background runs as entries of the queue",
-  description: "What has not ended in the order of the queue; what has, the last one first.",
+  description: "What has not ended in the order of the queue; what has, the newest first.",
   tags,
   request: {
     query: z.object({

@@ -1,5 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { UnavailableError } from "../../errors.ts";
+import { LeaseLostError, UnavailableError } from "../../errors.ts";
 import { jsonResponse } from "../describe.ts";
 import { maySee, type Served } from "../served.ts";
 import { configSchema, homeSchema, infoSchema } from "../system-schemas.ts";
@@ -111,6 +111,7 @@ async function refuseUnlessReady(served: Served): Promise<void> {
   if (served.stopping()) throw new UnavailableError("The server is stopping.");
   await served.db.open();
   await served.db.ping();
+  if (!served.runner.isHeld) throw new LeaseLostError();
 }
 
 /** Agents are told as far as the caller may see them. */

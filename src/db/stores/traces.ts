@@ -1,0 +1,154 @@
+import { type ExpressionBuilder, sql } from "kysely";
+import type { Engine } from "../engine.ts";
+import { matching, traceColumns, traceOf, wantedTraces } from "../queries/traces.ts";
+import type { Tables } from "../schema.ts";
+import type {
+  SessionTraces,
+  StoredSpan,
+  StoredTrace,
+  TraceDetail,
+  TraceExpression,
+  TraceFilter,
+} from "../traces.ts";
+import type { Scope } from "./scope.ts";
+
+/** Entries that are counted at most: the count of a longer list stays there. */
+export const mostTracesCounted = 10_000;
+
+/** Runs that one trace shows. */
+const mostRuns = 200;
+
+/** A part of a list. */
+interface Part {
+  limit: number;
+  offset: number;
+}
+
+/** Traces. A confined principal only ever sees those of its own user's runs. */
+export class TraceStore {
+  readonly #engine: Engine;
+  readonly #scope: Scope;
+
+  constructor(engine: Engine, scope: Scope) {
+    this.#engine = engine;
+    this.#scope = scope;
+  }
+
+  /** Traces, the newest first, and how many there are in all: no more than {@link mostTracesCounted} and one. */
+  async list(
+    filter: TraceFilter,
+    part: Part,
+    expression?: TraceExpression,
+  ): Promise<{ traces: StoredTrace[]; total: number }> {
+    const rows = await this.#wanted(filter, expression)
+      .select(traceColumns)
+      .orderBy("start_time", "desc")
+      .orderBy("run_id", "desc")
+      .limit(part.limit)
+      .offset(part.offset)
+      .execute();
+    return { traces: rows.map(traceOf), total: await this.#count(rows.length, part, filter, expression) };
+  }
+
+  /** The same with the spans of each. */
+  async listWithSpans(
+    filter: TraceFilter,
+    part: Part,
+    expression?: TraceExpression,
+  ): Promise<{ traces: TraceDetail[]; total: number }> {
+    const rows = await this.#wanted(filter, expression)
+      .select([...traceColumns, "spans"])
+      .orderBy("start_time", "desc")
+      .orderBy("run_id", "desc")
+      .limit(part.limit)
+      .offset(part.offset)
+      .execute();
+    return { traces: rows.map(detailOf), total: await this.#count(rows.length, part, filter, expression) };
+  }
+
+  /** The runs of a trace with their spans, in the order in which they began; none where the principal has no such. */
+  async get(traceId: string, runId?: string): Promise<TraceDetail[]> {
+    let query = this.#wanted(runId === undefined ? {} : { runId })
+      .select([...traceColumns, "spans"])
+      .where("trace_id", "=", traceId)
+      .orderBy("start_time")
+      .orderBy("run_id")
+      .limit(mostRuns);
+    if (runId !== undefined) query = query.where("run_id", "=", runId);
+    return (await query.execute()).map(detailOf);
+  }
+
+  /** Sessions with what their traces come to, the last used first. */
+  async sessions(
+    filter: TraceFilter,
+    part: Part,
+    expression?: TraceExpression,
+  ): Promise<{ sessions: SessionTraces[]; total: number }> {
+    const grouped = this.#wanted(filter, expression)
+      .select("session_id")
+      .select((eb) => [
+        eb.fn.max("user_id").as("user_id"),
+        eb.fn.max("agent_id").as("agent_id"),
+        eb.fn.min("start_time").as("first_at"),
+        eb.fn.max("start_time").as("last_at"),
+        sql<number>`CAST(count(*) AS integer)`.as("total"),
+      ])
+      .groupBy("session_id");
+    const rows = await grouped
+      .orderBy("last_at", "desc")
+      .orderBy("session_id", "desc")
+      .limit(part.limit)
+      .offset(part.offset)
+      .execute();
+    const some = this.#engine.db
+      .selectFrom(
+        this.#wanted(filter, expression)
+          .select("session_id")
+          .distinct()
+          .limit(mostTracesCounted + 1)
+          .as("some"),
+      )
+      .select(counted);
+    return {
+      sessions: rows.map((row) => ({
+        sessionId: row.session_id,
+        userId: row.user_id ?? undefined,
+        agentId: row.agent_id,
+        total: row.total,
+        firstAt: row.first_at,
+        lastAt: row.last_at,
+      })),
+      total: (await some.executeTakeFirst())?.total ?? 0,
+    };
+  }
+
+  #wanted(filter: TraceFilter, expression?: TraceExpression) {
+    const query = this.#engine.db
+      .selectFrom("traces")
+      .where((eb: ExpressionBuilder<Tables, "traces">) => wantedTraces(eb, this.#scope, filter));
+    return expression ? query.where((eb) => matching(eb, expression)) : query;
+  }
+
+  async #count(
+    found: number,
+    { limit, offset }: Part,
+    filter: TraceFilter,
+    expression?: TraceExpression,
+  ): Promise<number> {
+    // On the last page there is nothing to count.
+    if (found < limit && (found > 0 || offset === 0)) return offset + found;
+    const some = this.#wanted(filter, expression)
+      .select(sql.lit(1).as("one"))
+      .limit(mostTracesCounted + 1);
+    const row = await this.#engine.db.selectFrom(some.as("some")).select(counted).executeTakeFirst();
+    return row?.total ?? 0;
+  }
+}
+
+const counted = sql<number>`CAST(count(*) AS integer)`.as("total");
+
+function detailOf(row: Parameters<typeof traceOf>[0] & { spans: string }): TraceDetail {
+  // A write whose answer was lost may have been made twice.
+  const spans = new Map((JSON.parse(row.spans) as StoredSpan[]).map((span) => [span.span_id, span]));
+  return { ...traceOf(row), spans: [...spans.values()].sort((a, b) => a.start - b.start) };
+}

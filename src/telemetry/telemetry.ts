@@ -1,0 +1,202 @@
+import type { SpanProcessor } from "@opentelemetry/sdk-trace";
+import type { Logger } from "pino";
+import type { Database } from "../db/database.ts";
+import type { Message } from "../events/messages.ts";
+import type { RunMetrics, TokenUsage } from "../events/metrics.ts";
+import type { RunEventBody } from "../events/run-events.ts";
+import { Content, type ContentRules, type ContentSource } from "./content.ts";
+import { type MeteredRun, Meters } from "./meters.ts";
+import { otlpProcessor } from "./otlp.ts";
+import { costOf, type Prices, priced } from "./prices.ts";
+import { activeTraceparent, ownTracer, remoteSpan } from "./provider.ts";
+import { TraceRetention } from "./retention.ts";
+import { RunSpans, type TracedRun, traceIdOf } from "./run-spans.ts";
+import { TraceWriter } from "./trace-writer.ts";
+import { UsageRefresh } from "./usage-refresh.ts";
+
+/** What is recorded of runs, and for how long. */
+export interface TraceOptions {
+  /** Whether messages, tool arguments and results are recorded. Default true. */
+  content?: boolean;
+  /**
+   * Changes each text before it is recorded, such as to take out what is nobody's business. Where it throws, the text is
+   * left out.
+   */
+  redact?: (text: string, source: ContentSource) => string;
+  /** Days after which a trace is deleted. Default: never. */
+  retentionDays?: number;
+  /** Where spans go as well, beside the database and the OTLP endpoint. They are shut down with the server. */
+  spanProcessors?: readonly SpanProcessor[];
+}
+
+/** What telemetry of a server needs. */
+export interface TelemetryOptions {
+  db: Database;
+  logger: Logger;
+  /** Undefined where nothing is traced. */
+  traces: TraceOptions | undefined;
+  prices: Prices;
+}
+
+/** Listens to the runs of a server: traces, prices, and what Prometheus is told. */
+export class Telemetry {
+  readonly prices: Prices;
+  readonly meters: Meters;
+  readonly usage: UsageRefresh;
+  readonly #traces: Tracing | undefined;
+
+  constructor({ db, logger, traces, prices }: TelemetryOptions) {
+    this.prices = prices;
+    this.#traces = traces && new Tracing(db, logger, traces);
+    this.meters = new Meters(db, () => this.#traces?.dropped ?? 0);
+    this.usage = new UsageRefresh(db, logger, (metrics) => this.priced(metrics));
+  }
+
+  /** The span in which the caller's code runs, else the one that a `traceparent` header names. */
+  parentOf(traceparent: string | undefined): string | undefined {
+    return activeTraceparent() ?? (remoteSpan(traceparent) && traceparent);
+  }
+
+  /** Begins to listen to a run. */
+  begin(run: TracedRun & MeteredRun): RunTelemetry {
+    this.usage.start();
+    return new RunTelemetry(run, this, this.#traces?.begin(run));
+  }
+
+  /** What a run cost, beside what it used. */
+  priced(metrics: RunMetrics): RunMetrics {
+    return priced(this.prices, metrics);
+  }
+
+  /** Sends and writes what is buffered, and stops. */
+  async close(): Promise<void> {
+    await Promise.all([this.usage.stop(), this.#traces?.close()]);
+  }
+}
+
+/** Where the spans of a server go. */
+class Tracing {
+  readonly #rules: ContentRules;
+  readonly #writer: TraceWriter;
+  readonly #processors: SpanProcessor[];
+  readonly #retention: TraceRetention | undefined;
+  readonly #otlp: ReturnType<typeof otlpProcessor>;
+
+  constructor(db: Database, logger: Logger, options: TraceOptions) {
+    this.#rules = { content: options.content ?? true, redact: options.redact, logger };
+    this.#writer = new TraceWriter(db, logger);
+    this.#otlp = otlpProcessor(logger);
+    this.#processors = [...(this.#otlp ? [this.#otlp] : []), ...(options.spanProcessors ?? [])];
+    this.#retention =
+      options.retentionDays === undefined
+        ? undefined
+        : new TraceRetention(db, logger, options.retentionDays * 86_400_000);
+  }
+
+  get dropped(): number {
+    return this.#writer.dropped + (this.#otlp?.dropped ?? 0);
+  }
+
+  begin(run: TracedRun): RunSpans {
+    this.#retention?.start();
+    const { runId, sessionId, agentId, userId } = run;
+    const source = { runId, sessionId, agentId, ...(userId !== undefined && { userId }) };
+    return new RunSpans(run, {
+      tracer: ownTracer(),
+      content: new Content(this.#rules, source),
+      writer: this.#writer,
+      processors: this.#processors,
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#retention?.stop();
+    await Promise.allSettled([
+      this.#writer.close(),
+      ...this.#processors.map((processor) => processor.shutdown()),
+    ]);
+  }
+}
+
+/** Listens to one run: to its events, and to its turns of the model and its tools. */
+export class RunTelemetry {
+  /** Names the run's trace, also where nothing is traced. */
+  readonly traceId: string;
+  readonly #run: TracedRun & MeteredRun;
+  readonly #telemetry: Telemetry;
+  readonly #spans: RunSpans | undefined;
+  #model = { id: "", provider: "" };
+
+  constructor(run: TracedRun & MeteredRun, telemetry: Telemetry, spans: RunSpans | undefined) {
+    this.#run = run;
+    this.#telemetry = telemetry;
+    this.#spans = spans;
+    this.traceId = spans?.traceId ?? remoteSpan(run.traceparent)?.traceId ?? traceIdOf(run.runId);
+  }
+
+  /** Takes an event as it is appended to the run's log; the last one once it is stored. */
+  event(event: RunEventBody): void {
+    switch (event.event) {
+      case "RunStarted":
+        this.#model = { id: event.model, provider: event.model_provider };
+        this.#spans?.model(event.model, event.model_provider);
+        break;
+      case "ToolCallStarted":
+        this.#spans?.toolStarted(event.tool);
+        break;
+      case "ToolCallCompleted":
+        this.#spans?.toolCompleted(event.tool);
+        this.#telemetry.meters.toolCompleted(this.#run, event.tool);
+        break;
+      case "MemoryUpdateStarted":
+        this.#spans?.memoryStarted();
+        break;
+      case "MemoryUpdateCompleted":
+        this.#spans?.memoryCompleted(event.memories.length);
+        break;
+      case "RunPaused":
+        this.#spans?.end("paused", event);
+        break;
+      case "RunCompleted":
+      case "RunError":
+      case "RunCancelled": {
+        const status = statuses[event.event];
+        this.#spans?.end(status, event);
+        this.#telemetry.meters.runEnded(this.#run, this.#model, status, event.metrics);
+        break;
+      }
+    }
+  }
+
+  /** Another process goes on with the run. */
+  letGo(): void {
+    this.#spans?.end("released");
+  }
+
+  /** A turn of the model begins. The list of messages may grow afterwards. */
+  modelRequested(messages: readonly Message[], stream: boolean): void {
+    this.#spans?.modelRequested(this.#model.id, this.#model.provider, messages, stream);
+  }
+
+  /** The model failed, and is asked again after some seconds. */
+  modelRetried(error: Error, seconds: number): void {
+    this.#spans?.modelRetried(error, seconds);
+  }
+
+  /** A turn of the model has ended. */
+  modelAnswered(message: Message, usage: TokenUsage): void {
+    this.#spans?.modelAnswered(message, usage, costOf(this.#telemetry.prices, this.#model, usage));
+  }
+
+  /** Runs a tool's code, so that its own spans find their parent. */
+  inTool<T>(callId: string, work: () => T): T {
+    return this.#spans ? this.#spans.inTool(callId, work) : work();
+  }
+
+  /** Does work that follows the run, as a part of its trace. */
+  follow(name: string, work: () => Promise<void>): Promise<void> {
+    return this.#spans ? this.#spans.follow(name, work) : work();
+  }
+}
+
+const statuses = { RunCompleted: "completed", RunError: "error", RunCancelled: "cancelled" } as const;
