@@ -52,7 +52,7 @@ const rows: Record<string, Row> = {
   "get /sessions/{session_id}/runs": { needs: ["sessions:read"] },
   "get /sessions/{session_id}/runs/{run_id}": { needs: ["sessions:read"] },
   "get /sessions/{session_id}/run-previews": { needs: ["sessions:read"] },
-  "get /sessions/{session_id}/stream": { needs: ["agents:run", "agents:read"] },
+  "get /sessions/{session_id}/stream": { needs: [...run, ...read] },
   "get /memories": { needs: ["memories:read"] },
   "post /memories": { needs: ["memories:write"], body: { memory: "tea" } },
   "delete /memories": { needs: ["memories:delete"], body: { memory_ids: ["none"] } },

@@ -295,6 +295,30 @@ describe.each([
   });
 });
 
+test("who may see one agent sees of a shared session, and of its files, what is that agent's", async () => {
+  const agents = ["copilot", "other"].map((id) => new Agent({ id, model: new EchoModel() }));
+  const os = new AgentOS({ agents, authorization, logLevel: "silent" });
+  const app = os.getApp();
+  const ask = async (scope: string, path: string, init: RequestInit = {}) =>
+    app.request(path, { ...init, headers: bearer(await token([scope])) });
+  const form = new FormData();
+  for (const [name, value] of Object.entries({ message: "hi", stream: "false", session_id: "s" })) {
+    form.set(name, value);
+  }
+  form.set("files", new File(["notes"], "notes.txt", { type: "text/plain" }));
+  const run = await (
+    await ask("agents:other:run", "/agents/other/runs", { method: "POST", body: form })
+  ).json();
+  const stream = `/sessions/s/stream?last_event_id=${run.run_id}:0`;
+  const seen = async (scope: string) => (await readFrames(await ask(scope, stream))).length;
+  expect(await seen("agents:other:read")).toBeGreaterThan(0);
+  expect(await seen("agents:copilot:read")).toBe(0);
+  const media = `/media/${run.input.files[0].id}`;
+  expect((await ask("agents:other:read", media)).status).toBe(200);
+  expect((await ask("agents:copilot:read", media)).status).toBe(404);
+  await os.close();
+});
+
 describe("an open stream", () => {
   test("ends with its token, and goes on with a new one", async () => {
     const server = await startServer({ os: { authorization } });

@@ -39,6 +39,7 @@ test("every example is run here", () => {
   );
   expect(examples.toSorted()).toEqual([
     "ai-sdk.ts",
+    "auth.ts",
     "client.ts",
     "copilot.ts",
     "custom-routes.ts",
@@ -64,6 +65,31 @@ describe("copilot", () => {
       });
       await stop(program);
     }
+  });
+});
+
+describe("auth", () => {
+  test("is closed without its token, and open as far as that goes", async () => {
+    const { program, url } = await start("auth");
+    const [, token = ""] = await program.prints(/TOKEN=(\S+)/);
+    const get = async (path: string, headers: Record<string, string> = {}) => {
+      const answer = await fetch(url + path, { headers });
+      return { status: answer.status, json: await answer.json() };
+    };
+    const own = { authorization: `Bearer ${token}` };
+    expect((await get("/sessions")).status).toBe(401);
+    expect((await get("/sessions", own)).status).toBe(200);
+    expect(await get("/reports/7", own)).toEqual({
+      status: 200,
+      json: { report: "7", for: "sarah@acme.com" },
+    });
+    expect((await get("/reports/8", own)).status).toBe(403);
+    const body = new FormData();
+    body.set("message", "Hello");
+    body.set("stream", "false");
+    const run = await fetch(`${url}/agents/copilot/runs`, { method: "POST", headers: own, body });
+    expect(await run.json()).toMatchObject({ user_id: "sarah@acme.com", status: "completed" });
+    await stop(program);
   });
 });
 

@@ -64,7 +64,7 @@ export const scopeTable: Readonly<Record<string, Requirement>> = {
   "GET /sessions/:/runs": own("sessions:read"),
   "GET /sessions/:/runs/:": own("sessions:read"),
   "GET /sessions/:/run-previews": own("sessions:read"),
-  "GET /sessions/:/stream": own("agents:run", "agents:read"),
+  "GET /sessions/:/stream": { anyOf: ["agents:run", "agents:read"], for: "some", ofUser: true },
 
   "GET /memories": own("memories:read"),
   "POST /memories": own("memories:write"),

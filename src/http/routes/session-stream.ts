@@ -13,7 +13,7 @@ import type { StreamLife } from "../auth/open-streams.ts";
 import { errorResponses } from "../describe.ts";
 import { optionalIdentifier } from "../identifiers.ts";
 import { runEventSchema } from "../schemas.ts";
-import { ownerOf, type Served, storeOf, userOf } from "../served.ts";
+import { maySee, ownerOf, type Served, storeOf, userOf } from "../served.ts";
 import { sessionPath } from "../session-fields.ts";
 import { eventStream, streamHeaders } from "../sse.ts";
 import { streamLife } from "../usage/submit-run.ts";
@@ -89,18 +89,21 @@ export function sessionStreamRoute(app: OpenAPIHono, served: Served): void {
       follow: (runId, after, signal) => served.runner.follow(store, runId, after, signal),
     });
     return c.body(
-      eventStream(sessionFrames(stretches, sessionId), () => leave.abort(), life),
+      eventStream(sessionFrames(c, stretches, sessionId), () => leave.abort(), life),
       200,
       streamHeaders,
     );
   }
 
   async function* sessionFrames(
+    c: Context,
     stretches: AsyncIterable<SessionStretch>,
     sessionId: string,
   ): AsyncGenerator<string, void, void> {
     const wires = new Map<string, ReturnType<typeof wireOf>>();
     for await (const { run, entries } of stretches) {
+      // Several agents may share the session, and the caller may not see all of them.
+      if (!maySee(c, run.agentId)) continue;
       const toWire = wires.get(run.runId) ?? wireOf(envelopeOf(run, sessionId));
       wires.set(run.runId, toWire);
       let text = "";
