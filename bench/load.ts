@@ -30,6 +30,8 @@ export interface LoadOptions {
   tokens?: number | undefined;
   /** Milliseconds between two of them. */
   delay?: number | undefined;
+  /** Whether the runs are done in background: streams are then stored before they are sent. */
+  background?: boolean | undefined;
   /** The token of a client's next run; without, none is sent. */
   token?: ((client: number) => string) | undefined;
 }
@@ -105,7 +107,13 @@ export async function load(scenario: Scenario, options: LoadOptions): Promise<Fi
       const session = options.session === "fixed" ? `c${number}` : `r${begun}`;
       begun++;
       const user_id = `user-${number}@example.com`;
-      const body = JSON.stringify({ message, stream: streamed, session_id: `${tag}-${session}`, user_id });
+      const body = JSON.stringify({
+        message,
+        stream: streamed,
+        session_id: `${tag}-${session}`,
+        user_id,
+        ...(options.background && { background: true }),
+      });
       results.push(await connection.run(body, streamed, options.token?.(number)));
     }
   };
