@@ -34,7 +34,9 @@ export class Agent<
       // A program that calls an agent has its own things to print: of runs that end well it is told nothing.
       const level = readSetting("LOG_LEVEL") ?? "warn";
       const logger = pino({ name: "agentos", level });
-      const telemetry = new Telemetry({ db, logger, traces: {}, prices: {} });
+      // Nobody can look into a database in memory of its own.
+      const stored = this.db !== undefined;
+      const telemetry = new Telemetry({ db, stored, logger, traces: {}, prices: {} });
       runner = new DurableRunner({ db, logger, telemetry });
       runners.set(db, runner);
     }

@@ -301,6 +301,7 @@ export class LiveRun implements StartedRun {
 
   /** Somebody else ended the run while it waited here: its readers are sent what is stored of it. */
   endedElsewhere(stored: StoredRun | undefined): void {
+    this.telemetry?.letGo();
     this.log.end();
     if (stored) this.#ended.resolve(stored.run);
     else this.#ended.reject(new RunLostError(this.runId));

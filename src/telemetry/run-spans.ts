@@ -225,6 +225,8 @@ export class RunSpans implements SpanSink, TraceSource {
 
   /** The run's own end, or that of its part before a pause; without an event, another process goes on with it. */
   end(status: string, event?: TerminalEventBody | RunPaused): void {
+    // It was let go, and its end could not be stored either.
+    if (!this.#root.isRecording()) return;
     const failed = event?.event === "RunError";
     if (event) this.#close(event);
     this.#root.setAttribute(a.runStatus, status);

@@ -32,6 +32,8 @@ export interface TraceOptions {
 /** What telemetry of a server needs. */
 export interface TelemetryOptions {
   db: Database;
+  /** Whether traces are stored in it. Default true. */
+  stored?: boolean;
   logger: Logger;
   /** Undefined where nothing is traced. */
   traces: TraceOptions | undefined;
@@ -45,9 +47,9 @@ export class Telemetry {
   readonly usage: UsageRefresh;
   readonly #traces: Tracing | undefined;
 
-  constructor({ db, logger, traces, prices }: TelemetryOptions) {
+  constructor({ db, stored = true, logger, traces, prices }: TelemetryOptions) {
     this.prices = prices;
-    this.#traces = traces && new Tracing(db, logger, traces);
+    this.#traces = traces && new Tracing(db, stored, logger, traces);
     this.meters = new Meters(db, () => this.#traces?.dropped ?? 0);
     this.usage = new UsageRefresh(db, logger, (metrics) => this.priced(metrics));
   }
@@ -77,27 +79,30 @@ export class Telemetry {
 /** Where the spans of a server go. */
 class Tracing {
   readonly #rules: ContentRules;
-  readonly #writer: TraceWriter;
+  /** Undefined where traces are not stored. */
+  readonly #writer: TraceWriter | undefined;
   readonly #processors: SpanProcessor[];
   readonly #retention: TraceRetention | undefined;
   readonly #otlp: ReturnType<typeof otlpProcessor>;
 
-  constructor(db: Database, logger: Logger, options: TraceOptions) {
+  constructor(db: Database, stored: boolean, logger: Logger, options: TraceOptions) {
     this.#rules = { content: options.content ?? true, redact: options.redact, logger };
-    this.#writer = new TraceWriter(db, logger);
+    this.#writer = stored ? new TraceWriter(db, logger) : undefined;
     this.#otlp = otlpProcessor(logger);
     this.#processors = [...(this.#otlp ? [this.#otlp] : []), ...(options.spanProcessors ?? [])];
     this.#retention =
-      options.retentionDays === undefined
+      options.retentionDays === undefined || !stored
         ? undefined
         : new TraceRetention(db, logger, options.retentionDays * 86_400_000);
   }
 
   get dropped(): number {
-    return this.#writer.dropped + (this.#otlp?.dropped ?? 0);
+    return (this.#writer?.dropped ?? 0) + (this.#otlp?.dropped ?? 0);
   }
 
-  begin(run: TracedRun): RunSpans {
+  /** Undefined where nobody would see the spans. */
+  begin(run: TracedRun): RunSpans | undefined {
+    if (!this.#writer && this.#processors.length === 0) return undefined;
     this.#retention?.start();
     const { runId, sessionId, agentId, userId } = run;
     const source = { runId, sessionId, agentId, ...(userId !== undefined && { userId }) };
@@ -112,7 +117,7 @@ class Tracing {
   async close(): Promise<void> {
     this.#retention?.stop();
     await Promise.allSettled([
-      this.#writer.close(),
+      this.#writer?.close(),
       ...this.#processors.map((processor) => processor.shutdown()),
     ]);
   }

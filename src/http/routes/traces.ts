@@ -104,7 +104,7 @@ export function traceRoutes(app: OpenAPIHono, served: Served): void {
     const query = c.req.valid("query");
     refuseOtherDatabase(served, query.db_id);
     const { page, limit } = query;
-    const store = await storeOf(served, c);
+    const store = await storeOf(served, c, query.user_id);
     const filter: TraceFilter = {
       ...filterOf(c, query),
       ...(query.run_id !== undefined && { runId: query.run_id }),
@@ -141,7 +141,7 @@ export function traceRoutes(app: OpenAPIHono, served: Served): void {
     const query = c.req.valid("query");
     refuseOtherDatabase(served, query.db_id);
     const { page, limit } = query;
-    const store = await storeOf(served, c);
+    const store = await storeOf(served, c, query.user_id);
     const { sessions, total } = isOfNone(query)
       ? { sessions: [], total: 0 }
       : await store.traces.sessions(filterOf(c, query), { limit, offset: (page - 1) * limit });
