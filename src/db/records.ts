@@ -23,6 +23,8 @@ export interface NewRun {
   /** Whether it begins at once. Else it is pending until somebody claims it. */
   begins: boolean;
   background: boolean;
+  /** The process that begins a background run at once where its session is new: then no other can be before it. */
+  takenBy?: string | undefined;
   /** Whether it may only begin when no earlier run of its session is pending or running. */
   waits: boolean;
   /** JSON of what another process needs beside the input to begin it. */
@@ -72,7 +74,10 @@ export interface IdempotencyKey {
 export type Acceptance =
   | {
       kind: "accepted";
-      session: SessionStart /** Runs that are to be cancelled for it. */;
+      session: SessionStart;
+      /** Whether it is under way: begun by its caller, or by `takenBy`. */
+      begun: boolean;
+      /** Runs that are to be cancelled for it. */
       interrupted: string[];
     }
   /** The session is somebody else's. */

@@ -13,6 +13,8 @@ export interface AcceptanceParts {
   limits: QueueLimits;
   /** Which process does it, where it is done in foreground. */
   nodeId: string;
+  /** Whether this process has room to begin it at once, where it is done in background. */
+  hasRoom: boolean;
   traceparent: string | undefined;
 }
 
@@ -27,7 +29,7 @@ export interface Proposal {
 /** Makes a run of a request, with an id and a session of its own where it names none. */
 export function proposalOf(
   request: RunRequest,
-  { background, key, limits, nodeId, traceparent }: AcceptanceParts,
+  { background, key, limits, nodeId, hasRoom, traceparent }: AcceptanceParts,
 ): Proposal {
   const { agent, onBusy = background ? "enqueue" : "parallel" } = request;
   const media = mediaOf(request.attachments ?? []);
@@ -49,6 +51,7 @@ export function proposalOf(
     run: {
       ...shared,
       nodeId: background ? undefined : nodeId,
+      ...(hasRoom && { takenBy: nodeId }),
       begins: !background && !waits,
       waits,
       request: background ? storedRequest(request) : null,

@@ -60,6 +60,21 @@ export class QueueWorker {
     return this.#running >= this.#parts.concurrency;
   }
 
+  /**
+   * Keeps a place for a run that is about to be accepted, and may begin here at once.
+   *
+   * @returns what gives the place back; undefined where there is none to have
+   */
+  reserve(): (() => void) | undefined {
+    const isOpen = this.#timer !== undefined && !this.#stopped && !this.#alone && !this.#emptying;
+    if (!isOpen || this.isFull) return undefined;
+    this.#running++;
+    return () => {
+      this.#running--;
+      this.wake();
+    };
+  }
+
   /** Says that there may be something to do. */
   wake(): void {
     if (this.#stopped || this.#timer === undefined) return;

@@ -199,25 +199,32 @@ export class DurableRunner implements Runner {
     await this.open();
     if (!background) this.#lease.mustBeHeld();
     const { nodeId } = this.#lease;
-    const proposal = proposalOf(request, { background, key, limits: this.#limits, nodeId, traceparent });
-    const { runId, sessionId, begins } = proposal.run;
+    const leavePlace = background && this.#lease.isHeld ? this.#worker.reserve() : undefined;
+    const hasRoom = leavePlace !== undefined;
+    const asked = { background, key, limits: this.#limits, nodeId, hasRoom, traceparent };
+    const proposal = proposalOf(request, asked);
+    const { runId, sessionId } = proposal.run;
     const store = this.#db.storeFor(principal);
     this.#arriving.add(runId);
-    const acceptance = await store.runs
-      .accept(proposal.run, proposal.admission)
-      .finally(() => this.#arriving.delete(runId));
-    if (acceptance.kind === "repeated") return acceptance;
-    for (const other of acceptance.interrupted) this.#cancels.interrupt(other);
-    this.#db.signals().publish({ kind: "session", sessionId, runId });
-    if (background) {
-      this.#waits(sessionId);
-      return { kind: "queued", runId, sessionId };
+    let work: Promise<void> | undefined;
+    try {
+      const acceptance = await store.runs.accept(proposal.run, proposal.admission);
+      if (acceptance.kind === "repeated") return acceptance;
+      const { begun, session } = acceptance;
+      for (const other of acceptance.interrupted) this.#cancels.interrupt(other);
+      this.#db.signals().publish({ kind: "session", sessionId, runId });
+      if (background && !begun) {
+        this.#waits(sessionId);
+        return { kind: "queued", runId, sessionId };
+      }
+      const run = new LiveRun({ ...proposal.identity, ...(begun && { since }) }, store, this.#writer);
+      const see = () => this.#execution.see(run, request, session, store);
+      work = this.#live.keep(run, begun ? see() : this.#whenItsTurn(run, request, store, see));
+      return background ? { kind: "queued", runId, sessionId } : { kind: "live", run };
+    } finally {
+      this.#arriving.delete(runId);
+      if (leavePlace) void Promise.resolve(work).finally(leavePlace);
     }
-    const run = new LiveRun({ ...proposal.identity, ...(begins && { since }) }, store, this.#writer);
-    const { session } = acceptance;
-    const see = () => this.#execution.see(run, request, session, store);
-    void this.#live.keep(run, begins ? see() : this.#whenItsTurn(run, request, store, see));
-    return { kind: "live", run };
   }
 
   /**

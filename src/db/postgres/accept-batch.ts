@@ -25,6 +25,7 @@ const parameterTypes: Record<keyof AcceptParameters, ArrayType> = {
   waits: "int",
   node_id: "text",
   attempt: "int",
+  taken_by: "text",
   request: "text",
   forked_from_run_id: "text",
   forked_from_message_index: "int",
@@ -41,7 +42,7 @@ const parameterTypes: Record<keyof AcceptParameters, ArrayType> = {
 };
 
 /** What the queue may hold is no matter to runs that do not go through it. */
-const ofTheQueue: readonly string[] = ["total_limit", "user_limit", "session_limit"];
+const ofTheQueue: readonly string[] = ["taken_by", "total_limit", "user_limit", "session_limit"];
 
 const parameters = (Object.keys(parameterTypes) as (keyof AcceptParameters)[]).filter(
   (key) => !ofTheQueue.includes(key),

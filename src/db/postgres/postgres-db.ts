@@ -283,9 +283,12 @@ export class PostgresDb implements Database {
       lockOf: (alias) => sql`FOR UPDATE OF ${sql.id(alias)} SKIP LOCKED`,
       acceptRun: async (run, limits) => {
         const parameters = acceptParameters(run, limits);
-        const answer = async (row: ClaimedSession | undefined): Promise<Acceptance> => {
+        const answer = async (
+          row: (ClaimedSession & { begun?: boolean }) | undefined,
+        ): Promise<Acceptance> => {
           const session = sessionStart(run, row);
-          return session ? { kind: "accepted", session, interrupted: [] } : refusal(db, run, limits);
+          if (!session) return refusal(db, run, limits);
+          return { kind: "accepted", session, begun: row?.begun ?? run.begins, interrupted: [] };
         };
         if (run.media.length === 0 && !run.background) return answer(await batches.accept(parameters));
         const query = run.background

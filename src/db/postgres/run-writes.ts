@@ -67,13 +67,15 @@ function accepted(
     db
       .with("session", (cte) =>
         // A query in a RETURNING sees the rows as they were before the statement.
-        claim(cte as unknown as QueryCreator<Tables>).returning((eb) =>
+        claim(cte as unknown as QueryCreator<Tables>).returning((eb) => [
           eb
             .selectFrom("sessions as before")
             .select("before.user_id")
             .whereRef("before.session_id", "=", "sessions.session_id")
             .as("owner_before"),
-        ),
+          // Of a row that was inserted, and not found there, no transaction is the last.
+          sql<boolean>`(sessions.xmax = 0 AND ${value("taken_by")}::text IS NOT NULL)`.as("begun"),
+        ]),
       )
       .with("accepted", (cte) =>
         cte
@@ -82,7 +84,7 @@ function accepted(
           .expression((eb) =>
             eb
               .selectFrom("session")
-              .select(() => columns.map((column) => typed(column, values[column]).as(column))),
+              .select(() => columns.map((column) => entered(column, values[column], value).as(column))),
           )
           .returning("runs.run_id"),
       )
@@ -101,6 +103,20 @@ function accepted(
       .selectFrom("session")
       .selectAll()
   );
+}
+
+/** A background run's value: what is taken at once is under way, everything else waits. */
+function entered(column: string, given: unknown, value: Value): RawBuilder<unknown> {
+  const taken: Record<string, RawBuilder<unknown>> = {
+    status: sql`'running'`,
+    attempt: sql`1`,
+    node_id: typed("node_id", value("taken_by")),
+    started_at: typed("started_at", value("at")),
+  };
+  const begun = taken[column];
+  return begun
+    ? sql`CASE WHEN session.begun THEN ${begun} ELSE ${typed(column, given)} END`
+    : typed(column, given);
 }
 
 /** PostgreSQL cannot tell the type of a parameter that a select gives: it takes it for text. */

@@ -22,6 +22,8 @@ export interface AcceptParameters {
   waits: number;
   node_id: string | null;
   attempt: number;
+  /** See `takenBy` of a new run. */
+  taken_by: string | null;
   request: string | null;
   forked_from_run_id: string | null;
   forked_from_message_index: number | null;
@@ -54,6 +56,7 @@ export function acceptParameters(run: NewRun, limits: QueueLimits): AcceptParame
     waits: run.waits ? 1 : 0,
     node_id: run.nodeId ?? null,
     attempt: run.begins ? 1 : 0,
+    taken_by: run.takenBy ?? null,
     request: run.request,
     forked_from_run_id: run.lineage?.forked_from_run_id ?? null,
     forked_from_message_index: run.lineage?.forked_from_message_index ?? null,

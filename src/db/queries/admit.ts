@@ -67,7 +67,7 @@ async function admitted(
       .where("run_id", "in", interrupted)
       .execute();
   }
-  return { kind: "accepted", session, interrupted };
+  return { kind: "accepted", session, begun: run.begins, interrupted };
 }
 
 /** @throws {Refused} when the key is taken. Who sends the same key at the same time waits for this transaction. */

@@ -42,11 +42,12 @@ export class SqliteRunWrites {
     const session = sessionStart(run, claimed && { ...claimed, owner_before: before?.user_id ?? null });
     if (!session) return { kind: "foreign" };
     if (session.adopted) this.#connection.run(this.#queries.give, parameters);
-    this.#connection.run(this.#queries.insert, parameters);
+    const isTaken = run.takenBy !== undefined && before === undefined;
+    this.#connection.run(this.#queries.insert, isTaken ? takenParameters(parameters) : parameters);
     for (const file of run.media) {
       for (const query of this.#queries.media) this.#connection.run(query, mediaParameters(run, file));
     }
-    return { kind: "accepted", session, interrupted: [] };
+    return { kind: "accepted", session, begun: run.begins || isTaken, interrupted: [] };
   }
 
   /** @returns whether the run is still the caller's; where it is not, nothing was written */
@@ -95,6 +96,12 @@ export class SqliteRunWrites {
     }
     return true;
   }
+}
+
+/** A background run that is begun as it is accepted. */
+function takenParameters(parameters: AcceptParameters): AcceptParameters {
+  const { taken_by: node_id, at } = parameters;
+  return { ...parameters, status: "running", attempt: 1, node_id, started_at: at };
 }
 
 function runQueries(db: Kysely<Tables>) {
