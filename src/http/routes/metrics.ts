@@ -113,7 +113,7 @@ export function metricRoutes(app: OpenAPIHono, served: Served): void {
   app.openapi(getMetrics, async (c): Promise<Response> => {
     const { starting_date, ending_date, user_id, db_id } = c.req.valid("query");
     refuseOtherDatabase(served, db_id);
-    const store = await storeOf(served, c);
+    const store = await storeOf(served, c, user_id);
     const userId = userOf(c, user_id);
     const days = await store.usage.days({
       ...(starting_date !== undefined && { from: starting_date }),
@@ -132,7 +132,7 @@ export function metricRoutes(app: OpenAPIHono, served: Served): void {
   app.openapi(refreshMetrics, async (c): Promise<Response> => {
     const { user_id, background, db_id } = c.req.valid("query");
     refuseOtherDatabase(served, db_id);
-    const store = await storeOf(served, c);
+    const store = await storeOf(served, c, user_id);
     if (background) {
       const { status } = await served.db.usage().status();
       if (usage.isRunning || status === "running") {
