@@ -2,6 +2,7 @@ import type { Principal } from "../db/principal.ts";
 import type { JsonObject } from "../events/json.ts";
 import type { Message } from "../events/messages.ts";
 import type { Run, RunStatus } from "../events/run.ts";
+import { seesPrompts } from "./hide-prompts.ts";
 import type { Served } from "./served.ts";
 
 /** A status as it leaves the server: clients of the original know it in upper case. */
@@ -95,10 +96,7 @@ export function isoTime(seconds: number): string {
  * everything else on the wire does: by the call's `id`, where models are told the provider's own name for it.
  */
 export function presentMessages(messages: readonly Message[], principal: Principal): JsonObject[] {
-  const shown =
-    principal.unrestricted && principal.seesPrompts !== false
-      ? messages
-      : messages.filter(({ role }) => role !== "system");
+  const shown = seesPrompts(principal) ? messages : messages.filter(({ role }) => role !== "system");
   const ids = new Map<string, string>();
   return shown.map(({ provider_items: _, ...message }) => {
     for (const { call_id, id } of message.tool_calls ?? []) ids.set(call_id, id);

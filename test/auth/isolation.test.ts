@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { engines } from "../support/engines.ts";
 import { countRows } from "../support/second-connection.ts";
 import { startServer, type TestServer } from "../support/server.ts";
@@ -36,6 +36,12 @@ describe.each(engines)("on $name", (engine) => {
     return { status: answer.status, text, json: isJson ? JSON.parse(text) : undefined };
   };
 
+  /** The trace of a run, once it is written. */
+  const traceOf = async (runId: string) => {
+    const read = async () => (await send(ada, "GET", `/traces?run_id=${runId}`)).json.data[0];
+    return vi.waitUntil(read, { timeout: 20_000, interval: 100 });
+  };
+
   beforeAll(async () => {
     location = await engine.createLocation();
     server = await startServer({
@@ -66,6 +72,7 @@ describe.each(engines)("on $name", (engine) => {
       memory_id: memory.json.memory_id,
       user_id: "ada",
       message_index: "0",
+      trace_id: (await traceOf(run.run_id)).trace_id,
     };
     document = await (await fetch(`${server.url}/openapi.json`)).json();
   });
@@ -132,6 +139,9 @@ describe.each(engines)("on $name", (engine) => {
     "/memory_topics?user_id=ada",
     "/user_memory_stats?user_id=ada",
     "/agents/copilot/runs?session_id=adas&user_id=ada",
+    "/traces?user_id=ada",
+    "/traces?session_id=adas",
+    "/trace_session_stats?user_id=ada",
   ])("the list %s shows a user its own alone", async (path) => {
     const answer = await send(eve, "GET", path);
     expect(answer.status).toBe(200);
@@ -257,6 +267,22 @@ describe.each(engines)("on $name", (engine) => {
       (await send(who, "GET", path)).json.messages.map((one: { role: string }) => one.role);
     expect(await roles(ada)).not.toContain("system");
     expect(await roles(admin)).toContain("system");
+    // Nor are they found in what is recorded of the model's turns.
+    const trace = `/traces/${ids["trace_id"]}`;
+    const prompt = "You remember things about the user";
+    expect((await send(admin, "GET", trace)).text).toContain(prompt);
+    const turn = /"id":"([0-9a-f]{16})","name":"chat/.exec((await send(ada, "GET", trace)).text)![1];
+    const body = { filter: { op: "EQ", key: "session_id", value: "adas" } };
+    for (const answer of [
+      await send(ada, "GET", trace),
+      await send(ada, "GET", `${trace}?span_id=${turn}`),
+      await send(ada, "POST", "/traces/search", body),
+    ]) {
+      expect(answer.status).toBe(200);
+      expect(answer.text).toContain("adas words");
+      expect(answer.text).not.toContain(prompt);
+    }
+    expect((await send(eve, "POST", "/traces/search", body)).json.data).toEqual([]);
   });
 });
 

@@ -35,7 +35,6 @@ export const scopeTable: Readonly<Record<string, Requirement>> = {
   "GET /health": anyToken,
   "GET /openapi.json": anyToken,
   "GET /config": of("config:read"),
-  "GET /models": of("config:read"),
 
   "GET /agents": { anyOf: ["agents:read"], for: "some" },
   "GET /agents/:": { anyOf: ["agents:read"], for: { param: "agent_id" } },
@@ -82,7 +81,6 @@ export const scopeTable: Readonly<Record<string, Requirement>> = {
   "GET /traces": own("traces:read"),
   "GET /traces/filter-schema": of("traces:read"),
   "GET /traces/:": own("traces:read"),
-  "GET /traces/:/spans/:": own("traces:read"),
   "GET /trace_session_stats": own("traces:read"),
   "POST /traces/search": own("traces:read"),
   "GET /metrics": own("metrics:read"),

@@ -5,11 +5,12 @@ import type { TraceFilter } from "../../db/traces.ts";
 import { NotFoundError } from "../../errors.ts";
 import { dbIdQuery, refuseOtherDatabase } from "../database-id.ts";
 import { jsonResponse } from "../describe.ts";
+import { tracesFor } from "../hide-prompts.ts";
 import { identifier, optionalIdentifier } from "../identifiers.ts";
 import { jsonBody, withJsonBody } from "../json-body.ts";
 import { pagedSchema, pageMeta, pageQuery } from "../paging.ts";
 import { presentSessionTraces, presentSpan, presentTrace, presentTraceDetail } from "../present-traces.ts";
-import { type Served, storeOf, userOf } from "../served.ts";
+import { principalOf, type Served, storeOf, userOf } from "../served.ts";
 import { filterSchema, readFilter, traceListQuery, traceSearchBody, traceStatus } from "../trace-fields.ts";
 import {
   filterSchemaSchema,
@@ -128,7 +129,8 @@ export function traceRoutes(app: OpenAPIHono, served: Served): void {
     const { span_id, run_id, db_id } = c.req.valid("query");
     refuseOtherDatabase(served, db_id);
     const store = await storeOf(served, c);
-    const runs = await store.traces.get(c.req.valid("param").trace_id, run_id);
+    const found = await store.traces.get(c.req.valid("param").trace_id, run_id);
+    const runs = tracesFor(found, principalOf(c));
     if (runs.length === 0) throw new NotFoundError("Trace not found");
     if (span_id === undefined) return c.json(presentTraceDetail(runs));
     const span = presentSpan(runs, span_id);
@@ -168,7 +170,7 @@ export function traceRoutes(app: OpenAPIHono, served: Served): void {
     }
     const { traces, total } = await store.traces.listWithSpans(own, part, expression);
     return c.json({
-      data: traces.map((trace) => presentTraceDetail([trace])),
+      data: tracesFor(traces, principalOf(c)).map((trace) => presentTraceDetail([trace])),
       meta: pageMeta({ page, limit, total, mostCounted, since }),
     });
   });
