@@ -21,6 +21,8 @@ import {
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
 
+import { ownScope } from "./stored-span.ts";
+
 /** Takes the spans that end within one run. */
 export interface SpanSink {
   /** @param isForeign - whether another OpenTelemetry SDK made it, which sends it where it wants itself */
@@ -110,7 +112,7 @@ export function ownTracer(): Tracer {
   });
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   trace.setGlobalTracerProvider(provider);
-  tracer = provider.getTracer("agentos-ts");
+  tracer = provider.getTracer(ownScope);
   return tracer;
 }
 

@@ -314,8 +314,11 @@ export class RunSpans implements SpanSink, TraceSource {
     const { message } = this.#run;
     const time = event.metrics.time_to_first_token;
     this.#output = content.text(event.event === "RunError" ? "error" : "output", said) ?? "";
-    const input = content.messages([bare("user", message)]);
-    const output = event.event === "RunError" ? undefined : content.messages([bare("assistant", said)]);
+    // What is stored has them beside the spans.
+    const isSent = this.#parts.processors.length > 0;
+    const input = isSent ? content.messages([bare("user", message)]) : undefined;
+    const isAnswer = isSent && event.event !== "RunError";
+    const output = isAnswer ? content.messages([bare("assistant", said)]) : undefined;
     this.#root.setAttributes({
       ...usageOf(event.metrics),
       ...(time !== undefined && { [a.timeToFirstToken]: time }),

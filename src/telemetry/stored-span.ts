@@ -14,9 +14,13 @@ const kinds = {
 const secretHeader =
   /^http\.(?:request|response)\.header\.(?:authorization|proxy[-_]authorization|cookie|set[-_]cookie|x[-_]api[-_]key|api[-_]key)$/i;
 
+/** The name of our own tracer. */
+export const ownScope = "agentos-ts";
+
 /** A span as it is stored. */
 export function storedSpan(span: ReadableSpan): StoredSpan {
   const { status, events, links, parentSpanContext } = span;
+  const scope = span.instrumentationScope.name;
   return {
     span_id: span.spanContext().spanId,
     ...(parentSpanContext && { parent_span_id: parentSpanContext.spanId }),
@@ -26,7 +30,7 @@ export function storedSpan(span: ReadableSpan): StoredSpan {
     ...(status.message && { status_message: status.message }),
     start: milliseconds(span.startTime),
     end: milliseconds(span.endTime),
-    attributes: withoutSecrets(span.attributes),
+    attributes: scope === ownScope ? span.attributes : withoutSecrets(span.attributes),
     ...(events.length > 0 && {
       events: events.map((event) => ({
         name: event.name,
@@ -37,7 +41,7 @@ export function storedSpan(span: ReadableSpan): StoredSpan {
     ...(links.length > 0 && {
       links: links.map((link) => ({ trace_id: link.context.traceId, span_id: link.context.spanId })),
     }),
-    scope: span.instrumentationScope.name,
+    scope,
   };
 }
 

@@ -63,7 +63,6 @@ async function traces(db: Kysely<unknown>): Promise<void> {
     .addPrimaryKeyConstraint("traces_key", ["run_id", "trace_id"])
     .execute();
   for (const [name, columns] of [
-    ["traces_by_id", ["trace_id"]],
     ["traces_by_start", ["start_time"]],
     ["traces_of_user", ["user_id", "start_time"]],
     ["traces_of_session", ["session_id", "start_time"]],
@@ -75,6 +74,13 @@ async function traces(db: Kysely<unknown>): Promise<void> {
       .columns([...columns])
       .execute();
   }
+  // Most traces are found by their run, whose id they have: see `isOfAnother`.
+  await db.schema
+    .createIndex("traces_of_callers")
+    .on("traces")
+    .columns(["trace_id"])
+    .where(sql`trace_id`, "<>", sql`replace(substr(run_id, 5), '-', '')`)
+    .execute();
   // Errors are few: among all traces they would be looked for for long.
   await db.schema
     .createIndex("traces_with_error")

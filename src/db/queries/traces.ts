@@ -60,8 +60,24 @@ export function wantedTraces(eb: Builder, scope: Scope, filter: TraceFilter): Co
   // Written out, so that the index of errors is seen to fit.
   if (filter.status === "ERROR") conditions.push(eb("traces.status", "=", sql.lit("ERROR")));
   if (filter.from !== undefined) conditions.push(eb("traces.start_time", ">=", filter.from));
-  if (filter.until !== undefined) conditions.push(eb("traces.end_time", "<=", filter.until));
+  if (filter.until !== undefined) {
+    // What has ended by then has begun by then, which is what the indexes know.
+    conditions.push(eb("traces.start_time", "<=", filter.until), eb("traces.end_time", "<=", filter.until));
+  }
   return eb.and(conditions);
+}
+
+/**
+ * Runs of a trace. Where no span of a caller is above it, a trace has the id of its run, without the prefix and dashes: an
+ * index of trace ids is needed for the others alone.
+ */
+export function ofTrace(eb: Builder, traceId: string): Condition {
+  const isOfAnother = sql<SqlBool>`trace_id <> replace(substr(run_id, 5), '-', '')`;
+  const own = /^(.{8})(.{4})(.{4})(.{4})(.{12})$/.exec(traceId)?.slice(1).join("-");
+  return eb.and([
+    eb("traces.trace_id", "=", traceId),
+    eb.or([isOfAnother, ...(own === undefined ? [] : [eb("traces.run_id", "=", `run_${own}`)])]),
+  ]);
 }
 
 /** What a search asks for, as a condition that is true or false for every trace. */

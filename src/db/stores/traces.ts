@@ -1,6 +1,6 @@
 import { type ExpressionBuilder, sql } from "kysely";
 import type { Engine } from "../engine.ts";
-import { matching, traceColumns, traceOf, wantedTraces } from "../queries/traces.ts";
+import { matching, ofTrace, traceColumns, traceOf, wantedTraces } from "../queries/traces.ts";
 import type { Tables } from "../schema.ts";
 import type {
   SessionTraces,
@@ -70,7 +70,7 @@ export class TraceStore {
   async get(traceId: string, runId?: string): Promise<TraceDetail[]> {
     let query = this.#wanted(runId === undefined ? {} : { runId })
       .select([...traceColumns, "spans"])
-      .where("trace_id", "=", traceId)
+      .where((eb) => ofTrace(eb, traceId))
       .orderBy("start_time")
       .orderBy("run_id")
       .limit(mostRuns);
