@@ -129,7 +129,6 @@ export class DurableRunner implements Runner {
       isShared: options.db.engine !== "sqlite",
       onLost: () => {
         for (const run of this.#live.values()) run.abort(new LeaseLostError());
-        this.#watch.hangUp();
       },
       onRequeued: () => this.#worker.wake(),
       onBeat: () => this.#reconciler.look(),
