@@ -385,9 +385,10 @@ export class DurableRunner implements Runner {
     return [...this.#live.values()];
   }
 
-  /** A run that is under way here. */
+  /** A run that is under way here, and nowhere else. */
   live(runId: string): LiveRun | undefined {
-    return this.#live.get(runId);
+    const run = this.#live.get(runId);
+    return run && this.#lease.isHeld && !run.log.ended ? run : undefined;
   }
 
   /**
