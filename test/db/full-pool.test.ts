@@ -6,7 +6,9 @@ import { beginRun } from "../support/nodes.ts";
 import { runsOf } from "../support/runs.ts";
 import { startServer } from "../support/server.ts";
 
-test("a pool that is full answers 503, and holds up neither signs of life nor what runs append", async () => {
+test("a pool that is full answers 503, and holds up neither signs of life nor what runs append", {
+  timeout: 60_000,
+}, async () => {
   const url = await engines[1]!.createLocation();
   const server = await startServer({
     db: new PostgresDb({ url, poolSize: 2 }),
