@@ -38,7 +38,7 @@ interface Parts {
 export class LogWatch {
   readonly #parts: Parts;
   readonly #followed = new Map<string, FollowedLog>();
-  #closed = new AbortController();
+  readonly #closed = new AbortController();
   readonly #tails: TailReader;
   #unsubscribe: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -64,12 +64,6 @@ export class LogWatch {
           "signals between servers do not get through; until they do, each looks once a second",
         ),
     });
-  }
-
-  /** Lets go of everybody who follows, so that they come back, or go elsewhere. */
-  hangUp(): void {
-    this.#closed.abort();
-    this.#closed = new AbortController();
   }
 
   /** Ends what follows, so that readers come back elsewhere. */

@@ -43,6 +43,7 @@ export class NodeLease {
   #holding: Promise<void> | undefined;
   #renewedAt: number | undefined;
   #isLost = false;
+  #regainedAt = Number.NEGATIVE_INFINITY;
 
   constructor(nodeId: string, parts: NodeLeaseParts) {
     this.nodeId = nodeId;
@@ -123,6 +124,7 @@ export class NodeLease {
     // What was under way before is not ours again for having a lease again.
     this.#check();
     this.#renewedAt = asked;
+    if (this.#isLost && this.isHeld) this.#regainedAt = performance.now();
     this.#check();
   }
 
@@ -130,6 +132,8 @@ export class NodeLease {
     const { leases, logger, options, onRequeued } = this.#parts;
     // A process that was held up is alive: it must not take itself for dead.
     if (performance.now() - (this.#renewedAt ?? 0) > options.lease / 2) await this.#beat();
+    // Whoever was cut off from the database was so hardly alone: the others are given time to say that they live.
+    if (performance.now() - this.#regainedAt < options.lease) return;
     const { ended, requeued } = await leases().sweep();
     for (const run_id of ended) logger.warn({ run_id }, "ended a run whose server had stopped");
     for (const run_id of requeued) logger.warn({ run_id }, "a run whose server had stopped waits again");

@@ -89,7 +89,6 @@ export class DurableRunner implements Runner {
       isShared: options.db.engine !== "sqlite",
       onLost: () => {
         for (const run of this.#live.all) run.abort(new LeaseLostError());
-        this.#watch.hangUp();
       },
       onRequeued: () => this.#worker.wake(),
       onBeat: () => this.#reconciler.look(),
@@ -294,9 +293,10 @@ export class DurableRunner implements Runner {
     return this.#live.all;
   }
 
-  /** A run that is under way here. */
+  /** A run that is under way here, and nowhere else. */
   live(runId: string): LiveRun | undefined {
-    return this.#live.get(runId);
+    const run = this.#live.get(runId);
+    return run && this.#lease.isHeld && !run.log.ended ? run : undefined;
   }
 
   /**

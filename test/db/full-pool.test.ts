@@ -2,10 +2,13 @@ import { PostgresDb } from "agentos-ts";
 import pg from "pg";
 import { expect, test, vi } from "vitest";
 import { engines } from "../support/engines.ts";
+import { beginRun } from "../support/nodes.ts";
 import { runsOf } from "../support/runs.ts";
 import { startServer } from "../support/server.ts";
 
-test("a pool that is full answers 503, and holds up neither signs of life nor what runs append", async () => {
+test("a pool that is full answers 503, and holds up neither signs of life nor what runs append", {
+  timeout: 60_000,
+}, async () => {
   const url = await engines[1]!.createLocation();
   const server = await startServer({
     db: new PostgresDb({ url, poolSize: 2 }),
@@ -15,9 +18,8 @@ test("a pool that is full answers 503, and holds up neither signs of life nor wh
   const blocker = new pg.Client({ connectionString: url, options: "-c search_path=agentos" });
   await blocker.connect();
   const message = "[[tokens=250]] [[delay=20]]";
-  const accepted = await server.run({ message, background: true });
-  const { run_id } = (await accepted.json()) as { run_id: string };
-  await vi.waitUntil(async () => (await runsOf(server).get(run_id)).status === "running");
+  const begun = await beginRun(server, message, "id: 5\n", { background: true });
+  const run_id = begun.runId;
   const whole = server.run({ message, stream: false });
   await vi.waitUntil(
     async () => (await blocker.query("SELECT 1 FROM runs WHERE status = 'running'")).rowCount === 2,

@@ -30,8 +30,8 @@ test("a server that was frozen past its lease sends nothing more, begins no tool
     }
   })();
   const { pid } = frozen;
-  await other.start();
   frozen.freeze();
+  await other.start();
   expect(await runsOf(other).ended(foreground)).toMatchObject({
     status: "error",
     error_type: "server_stopped",

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { freePort } from "../free-port.ts";
 import type { TcpProxy } from "../tcp-proxy.ts";
@@ -65,7 +66,8 @@ export class ChaosNode {
    * @param more - settings of this start
    */
   async start(more: Record<string, string> = {}): Promise<void> {
-    for (const until = performance.now() + 60_000; !(await this.#try(more)); ) {
+    for (const until = performance.now() + 120_000; !(await this.#try(more)); ) {
+      await wait(300);
       if (performance.now() > until) throw new Error(`${this.name} does not start: ${this.#output}`);
     }
   }
