@@ -4,6 +4,8 @@ import type { LiveRun } from "./live-run.ts";
 /** The runs that are under way in this process, and how they leave it when it stops. */
 export class LiveRuns {
   readonly #runs = new Map<string, LiveRun>();
+  /** Ids of runs that are accepted or claimed, and not yet under way. */
+  readonly arriving = new Set<string>();
   readonly #onLeft: (run: LiveRun) => Promise<void> | undefined;
   /** Pieces of work that may bring another run. */
   #pending = 0;

@@ -29,6 +29,8 @@ export class QueueWorker {
   #alone: string | undefined;
   /** Whether it takes nothing until it is idle, so that it can do such a run. */
   #emptying = false;
+  /** Sessions whose background runs may wait for one of their others to end. */
+  readonly #sessions = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   /** Milliseconds that such a run waits for an idle server. Each its own, so that one makes room for it and not all at once. */
   readonly #patience = 3_000 + Math.random() * 12_000;
@@ -73,6 +75,17 @@ export class QueueWorker {
       this.#running--;
       this.wake();
     };
+  }
+
+  /** A background run of a session waits. */
+  enqueued(sessionId: string): void {
+    this.#sessions.add(sessionId);
+    this.wake();
+  }
+
+  /** A run of a session is no longer under way here: one that waited for it may begin. */
+  freed(sessionId: string): void {
+    if (this.#sessions.delete(sessionId)) this.wake();
   }
 
   /** Says that there may be something to do. */

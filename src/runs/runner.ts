@@ -4,25 +4,22 @@ import type { ContinueRequest, Runner, RunRequest } from "../agent/runner.ts";
 import type { Database } from "../db/database.ts";
 import { openPrincipal, type Principal } from "../db/principal.ts";
 import type { ClaimedRun } from "../db/queue.ts";
-import type { IdempotencyKey, LogStanding, QueueLimits } from "../db/records.ts";
+import type { IdempotencyKey, LogStanding } from "../db/records.ts";
 import type { Store } from "../db/store.ts";
 import { LeaseLostError, ServerStoppedError, UnavailableError } from "../errors.ts";
 import { newId } from "../events/ids.ts";
-import type { Telemetry } from "../telemetry/telemetry.ts";
-import { proposalOf } from "./acceptance.ts";
 import { AfterRun } from "./after-run.ts";
 import { Cancels, cancelled } from "./cancels.ts";
-import { continuationOf } from "./continue.ts";
 import { Execution } from "./execution.ts";
 import { HousekeepingRounds } from "./housekeeping.ts";
-import { LiveRun } from "./live-run.ts";
+import { Intake } from "./intake.ts";
+import type { LiveRun } from "./live-run.ts";
 import { LiveRuns } from "./live-runs.ts";
 import { LogWatch } from "./log-watch.ts";
 import { defaultLogWriterOptions, LogWriter } from "./log-writer.ts";
 import { defaultLeaseOptions, NodeLease } from "./node-lease.ts";
 import { QueueWorker } from "./queue-worker.ts";
 import { Reconciler } from "./reconcile.ts";
-import { restore } from "./restore.ts";
 import type { LogEntry } from "./run-log.ts";
 import {
   type Continued,
@@ -42,24 +39,19 @@ export class DurableRunner implements Runner {
   readonly #db: Database;
   readonly #logger: Logger;
   readonly #agents: ReadonlyMap<string, AgentDefinition> | undefined;
-  readonly #telemetry: Telemetry | undefined;
   readonly #writer: LogWriter;
   readonly #lease: NodeLease;
   readonly #watch: LogWatch;
   readonly #live: LiveRuns;
   readonly #cancels: Cancels;
   readonly #turns = new Turns();
-  readonly #limits: QueueLimits;
   readonly #worker: QueueWorker;
   readonly #reconciler: Reconciler;
   readonly #housekeeping: HousekeepingRounds;
   readonly #afterRun: AfterRun;
   readonly #execution: Execution;
-  /** Sessions whose background runs may wait for one of their others to end. */
-  readonly #queued = new Set<string>();
+  readonly #intake: Intake;
   #unsubscribe: (() => void) | undefined;
-  /** Ids of runs that are accepted or claimed, and not yet under way. */
-  readonly #arriving = new Set<string>();
   readonly #stopped = new AbortController();
   #draining = false;
 
@@ -67,7 +59,6 @@ export class DurableRunner implements Runner {
     this.#db = options.db;
     this.#logger = options.logger;
     this.#agents = options.agents;
-    this.#telemetry = options.telemetry;
     this.#live = new LiveRuns((run) => this.#left(run));
     this.#cancels = new Cancels({ db: options.db, live: () => this.#live, logger: options.logger });
     this.#afterRun = new AfterRun(options.logger);
@@ -106,7 +97,7 @@ export class DurableRunner implements Runner {
       nodeId: this.#lease.nodeId,
       logger: options.logger,
       live: (runId) => this.#live.get(runId),
-      isArriving: (runId) => this.#arriving.has(runId) || this.#worker.isClaiming,
+      isArriving: (runId) => this.#live.arriving.has(runId) || this.#worker.isClaiming,
     });
     this.#housekeeping = new HousekeepingRounds({
       housekeeping: () => options.db.housekeeping(),
@@ -114,7 +105,6 @@ export class DurableRunner implements Runner {
       logger: options.logger,
     });
     const queue = { ...defaultQueueOptions, ...options.queue };
-    this.#limits = queue;
     this.#worker = new QueueWorker({
       queue: () => options.db.queue(),
       nodeId: this.#lease.nodeId,
@@ -122,6 +112,20 @@ export class DurableRunner implements Runner {
       concurrency: queue.concurrency,
       logger: options.logger,
       run: (claimed, onCheckpoint) => this.#takeUp(claimed, onCheckpoint),
+    });
+    this.#intake = new Intake({
+      db: options.db,
+      logger: options.logger,
+      telemetry: options.telemetry,
+      open: () => this.open(),
+      limits: queue,
+      writer: this.#writer,
+      lease: this.#lease,
+      live: this.#live,
+      turns: this.#turns,
+      worker: this.#worker,
+      cancels: this.#cancels,
+      execution: this.#execution,
     });
   }
 
@@ -184,46 +188,7 @@ export class DurableRunner implements Runner {
     how: { background?: boolean; key?: IdempotencyKey } = {},
   ): Promise<Submitted> {
     this.#mustTakeMore();
-    return this.#live.during(() => this.#accept(request, principal, how));
-  }
-
-  async #accept(
-    request: RunRequest,
-    principal: Principal,
-    { background = false, key }: { background?: boolean; key?: IdempotencyKey },
-  ): Promise<Submitted> {
-    const since = performance.now();
-    // Asked for before anything is awaited: it is that of the caller's code.
-    const traceparent = this.#telemetry?.parentOf(request.traceparent);
-    await this.open();
-    if (!background) this.#lease.mustBeHeld();
-    const { nodeId } = this.#lease;
-    const leavePlace = background && this.#lease.isHeld ? this.#worker.reserve() : undefined;
-    const hasRoom = leavePlace !== undefined;
-    const asked = { background, key, limits: this.#limits, nodeId, hasRoom, traceparent };
-    const proposal = proposalOf(request, asked);
-    const { runId, sessionId } = proposal.run;
-    const store = this.#db.storeFor(principal);
-    this.#arriving.add(runId);
-    let work: Promise<void> | undefined;
-    try {
-      const acceptance = await store.runs.accept(proposal.run, proposal.admission);
-      if (acceptance.kind === "repeated") return acceptance;
-      const { begun, session } = acceptance;
-      for (const other of acceptance.interrupted) this.#cancels.interrupt(other);
-      this.#db.signals().publish({ kind: "session", sessionId, runId });
-      if (background && !begun) {
-        this.#waits(sessionId);
-        return { kind: "queued", runId, sessionId };
-      }
-      const run = new LiveRun({ ...proposal.identity, ...(begun && { since }) }, store, this.#writer);
-      const see = () => this.#execution.see(run, request, session, store);
-      work = this.#live.keep(run, begun ? see() : this.#whenItsTurn(run, request, store, see));
-      return background ? { kind: "queued", runId, sessionId } : { kind: "live", run };
-    } finally {
-      this.#arriving.delete(runId);
-      if (leavePlace) void Promise.resolve(work).finally(leavePlace);
-    }
+    return this.#live.during(() => this.#intake.accept(request, principal, how));
   }
 
   /**
@@ -240,52 +205,13 @@ export class DurableRunner implements Runner {
     { background = false }: { background?: boolean } = {},
   ): Promise<Continued> {
     this.#mustTakeMore();
-    this.#arriving.add(request.runId);
-    return this.#live
-      .during(() => this.#goOn(request, principal, background))
-      .finally(() => this.#arriving.delete(request.runId));
-  }
-
-  async #goOn(request: ContinueRequest, principal: Principal, background: boolean): Promise<Continued> {
-    await this.open();
-    if (!background) this.#lease.mustBeHeld();
-    const store = this.#db.storeFor(principal);
-    const next = await continuationOf(request, store, background ? undefined : this.#lease.nodeId);
-    if (next.kind === "anew") {
-      const submitted = await this.#accept(next.request, principal, { background });
-      return { ...submitted, shownAfter: -1 };
-    }
-    const { row, lastIndex } = next.progress;
-    this.#db.signals().publish({ kind: "session", sessionId: row.session_id, runId: row.run_id });
-    const shownAfter = lastIndex - 1;
-    if (background) {
-      this.#waits(row.session_id);
-      return { kind: "queued", runId: row.run_id, sessionId: row.session_id, shownAfter };
-    }
-    const { agent, signal, dependencies, output } = request;
-    const restored = restore(next.progress, { agent, attempt: row.attempt, store, writer: this.#writer });
-    const { run } = restored;
-    const again = {
-      ...restored.request,
-      ...(signal && { signal }),
-      ...(dependencies && { dependencies }),
-      ...(output && { output }),
-    };
-    void this.#live.keep(run, this.#execution.see(run, again, restored.session, store, restored.checkpoint));
-    return { kind: "live", run, shownAfter };
+    return this.#live.during(() => this.#intake.continue(request, principal, background));
   }
 
   async continue(request: ContinueRequest): Promise<LiveRun> {
     const continued = await this.continueRun(request, openPrincipal);
     if (continued.kind !== "live") throw new Error(`a foreground run was ${continued.kind}`);
     return continued.run;
-  }
-
-  /** Notes that a background run of a session waits, here or for another process. */
-  #waits(sessionId: string): void {
-    this.#queued.add(sessionId);
-    if (this.#worker.isFull) this.#db.signals().publish({ kind: "queue" });
-    this.#worker.wake();
   }
 
   /** All runs that are under way here. */
@@ -361,31 +287,15 @@ export class DurableRunner implements Runner {
   /** A run is no longer under way here: who waited for its session may begin. */
   #left(run: LiveRun): Promise<void> | undefined {
     this.#turns.freed(run.sessionId);
-    if (this.#queued.delete(run.sessionId)) this.#worker.wake();
+    this.#worker.freed(run.sessionId);
     if (run.fold.status !== "paused") return undefined;
     return this.#live.during(() => this.#cancels.paused(run));
-  }
-
-  async #whenItsTurn(
-    run: LiveRun,
-    request: RunRequest,
-    store: Store,
-    see: () => Promise<void>,
-  ): Promise<void> {
-    try {
-      const begins = await this.#turns.wait(run, this.#db.queue(), request.signal);
-      if (!begins) return run.endedElsewhere(await store.runs.get({ runId: run.runId }));
-    } catch (error) {
-      this.#logger.error({ err: error, ...run.logIds }, "a waiting run could not begin");
-      run.abort(error as Error);
-    }
-    await see();
   }
 
   /** Sees a claimed run to its end, or to where it pauses or is given back. */
   async #takeUp(claimed: ClaimedRun, onCheckpoint: () => void): Promise<void> {
     const { run_id: runId } = claimed.row;
-    this.#arriving.add(runId);
+    this.#live.arriving.add(runId);
     const taken = await takeUp(claimed, {
       db: this.#db,
       writer: this.#writer,
@@ -399,7 +309,7 @@ export class DurableRunner implements Runner {
       void run.checkpointed.then(onCheckpoint);
       await this.#live.keep(run, this.#execution.see(run, request, session, store, checkpoint));
     } finally {
-      this.#arriving.delete(runId);
+      this.#live.arriving.delete(runId);
     }
   }
 }
