@@ -207,6 +207,10 @@ const calls: Record<string, [fine: Call, wrong: Call | undefined]> = {
     () => send("POST", "/agents/copilot/sessions/s/fork"),
     () => send("POST", "/agents/copilot/sessions/none/fork"),
   ],
+  "get /sessions/{session_id}/stream": [
+    () => send("GET", `/sessions/s/stream?last_event_id=${runId}:0`),
+    () => send("GET", "/sessions/none/stream"),
+  ],
   "post /agents/{agent_id}/sessions/{session_id}/compact": [
     () => send("POST", "/agents/copilot/sessions/s/compact"),
     () => send("POST", "/agents/copilot/sessions/none/compact"),
