@@ -19,7 +19,7 @@ interface Waiting {
 }
 
 /** Milliseconds that a trace may wait for others. */
-const interval = 500;
+const interval = 250;
 
 /** Traces in one write. On SQLite the event loop stands still for so long. */
 const atOnce = 50;
