@@ -26,6 +26,8 @@ console.log(
   `seed ${seed}, ${engine}, ${engine === "sqlite" ? 1 : values.nodes} nodes, ${values.minutes} minutes`,
 );
 
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
+
 const since = performance.now();
 const { findings, violations, faults, statuses } = await storm({
   engine,

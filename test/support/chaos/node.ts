@@ -7,6 +7,12 @@ import type { TcpProxy } from "../tcp-proxy.ts";
 
 const app = fileURLToPath(new URL("app.ts", import.meta.url));
 
+/** Processes that must not outlive this one, however it ends. */
+const children = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of children) child.kill("SIGKILL");
+});
+
 /** A server that can be killed, frozen, and started again on the port that it had. */
 export class ChaosNode {
   readonly name: string;
@@ -116,7 +122,9 @@ export class ChaosNode {
     this.#output = "";
     child.stdout.on("data", read);
     child.stderr.on("data", read);
+    children.add(child);
     child.once("exit", (code, signal) => {
+      children.delete(child);
       this.#child = undefined;
       if (listens && !this.#isExpected)
         this.falls.push(`${this.name} ended with ${code ?? signal}: ${this.#output}`);
