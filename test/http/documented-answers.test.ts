@@ -191,10 +191,6 @@ const calls: Record<string, [fine: Call, wrong: Call | undefined]> = {
     () => send("GET", "/sessions/s/runs"),
     () => send("GET", "/sessions/none/runs"),
   ],
-  "get /sessions/{session_id}/stream": [
-    () => send("GET", "/sessions/s/stream"),
-    () => send("GET", "/sessions/nowhere/stream"),
-  ],
   "get /sessions/{session_id}/run-previews": [
     () => send("GET", "/sessions/s/run-previews"),
     () => send("GET", "/sessions/s/run-previews?status=done"),
