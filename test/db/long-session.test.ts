@@ -95,7 +95,7 @@ describe.each(engines)("on $name", (engine) => {
   /** Statements of a run. A write that happens to come due in the middle of one is none of its own, so the least counts. */
   async function statementsOfRun(session: string): Promise<string[]> {
     const runs: string[][] = [];
-    for (let i = 0; i < 5; i++) {
+    for (let i = 0; i < 12; i++) {
       const before = statements.length;
       await run(session);
       runs.push(statements.slice(before));
