@@ -286,8 +286,9 @@ export class Load {
     try {
       const response = await request(random.pick(this.#nodes).url, limit.signal);
       this.statuses.set(response.status, (this.statuses.get(response.status) ?? 0) + 1);
-      if (response.status !== 503 && response.status !== 429) return response;
-      if (!response.headers.has("retry-after"))
+      if (![408, 429, 503].includes(response.status)) return response;
+      // 408: a server that was frozen took a request for one that never came. It has done nothing about it.
+      if (response.status !== 408 && !response.headers.has("retry-after"))
         this.violations.push(`${response.status} without Retry-After`);
       await response.text();
     } catch {
