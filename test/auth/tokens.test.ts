@@ -319,7 +319,7 @@ describe("what cannot work ends the start with one line", () => {
 
   test.each<[string, AuthorizationOptions | true, RegExp]>([
     ["no key", true, /needs a key.*JWT_VERIFICATION_KEY/],
-    ["a secret where tokens are RS256", { verificationKeys: secret }, /is a secret.*JWT_ALGORITHM is RS256/],
+    ["a secret where tokens are RS256", { verificationKeys: secret }, /shared.*JWT_ALGORITHM is RS256/],
     [
       "a public key where tokens are HS256",
       { verificationKeys: issuer.pem, algorithms: ["HS256"] },

@@ -46,14 +46,8 @@ describe("a wrong setting ends the start with one clear line:", () => {
   });
 
   test.each<[Record<string, string>, RegExp]>([
-    [
-      { JWT_VERIFICATION_KEY: "a key of 32 bytes, and then some more" },
-      /is a secret.*JWT_ALGORITHM is RS256/,
-    ],
-    [
-      { JWT_VERIFICATION_KEY: "a secret of 32 bytes", JWT_ALGORITHM: "none" },
-      /JWT_ALGORITHM is "none".*HS256/,
-    ],
+    [{ JWT_VERIFICATION_KEY: "a key of 32 bytes, and then some more" }, /shared.*JWT_ALGORITHM is RS256/],
+    [{ JWT_VERIFICATION_KEY: "a key of 32 bytes", JWT_ALGORITHM: "none" }, /JWT_ALGORITHM is "none".*HS256/],
     [{ JWT_JWKS_FILE: "/nowhere/jwks.json" }, /\/nowhere\/jwks\.json.*cannot be read/],
     [{ JWT_JWKS_URL: "file:///etc/passwd" }, /JWT_JWKS_URL.*https:\/\//],
   ])("AGENTOS_AUTHORIZATION=true with %j", async (settings, line) => {

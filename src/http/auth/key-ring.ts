@@ -100,7 +100,7 @@ function refuseUnusable(
   const useless = configured.find((key) => !key.algorithms.some((one) => algorithms.includes(one)));
   if (useless) {
     throw new ConfigurationError(
-      `AgentOS: a verification key is ${useless.key.type === "secret" ? "a secret" : `for ${useless.algorithms.join(", ")}`}, and JWT_ALGORITHM is ${listed}. Set JWT_ALGORITHM to what tokens are signed with${useless.key.type === "secret" ? ", such as HS256" : ""}.`,
+      `AgentOS: a verification key is ${useless.key.type === "secret" ? "no PEM, so it is a shared one" : `for ${useless.algorithms.join(", ")}`}, and JWT_ALGORITHM is ${listed}. Set JWT_ALGORITHM to what tokens are signed with${useless.key.type === "secret" ? ", such as HS256" : ""}.`,
     );
   }
   const served = [
