@@ -52,6 +52,8 @@ export interface LoopContext {
   readonly said: readonly ModelMessage[];
   /** What there is of a run that was begun before: it does not start, it goes on. */
   readonly resumed: ResumedRun | undefined;
+  /** Ids of calls that had begun when the server was lost, or the run that this one is made of ended. */
+  readonly begun: ReadonlySet<string>;
   readonly observer: LoopObserver | undefined;
 }
 
@@ -61,8 +63,6 @@ export interface ResumedRun {
   readonly text: string;
   /** The run's calls, with what people decided of those that waited. */
   readonly tools: readonly ToolExecution[];
-  /** Ids of calls that had begun when the server was lost. */
-  readonly begun: ReadonlySet<string>;
 }
 
 /** Not an event: a point from which the run could go on after a crash. The end of a run is one too. */

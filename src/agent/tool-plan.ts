@@ -26,7 +26,7 @@ const unknown =
  * @param isWithinLimit - whether the run may make it at all
  */
 export async function planFor(
-  { resumed }: LoopContext,
+  { resumed, begun }: LoopContext,
   call: MessageToolCall,
   definition: Tool | undefined,
   isWithinLimit: boolean,
@@ -38,7 +38,7 @@ export async function planFor(
     const text = "Error: The limit of tool calls is reached. Answer with what is known.";
     return { kind: "tell", tool, text, failed: true, began: true };
   }
-  if (resumed?.begun.has(call.id)) {
+  if (begun.has(call.id)) {
     if (definition?.onUnknownResult === "fail") {
       return { kind: "tell", tool, text: unknown, failed: true, began: false };
     }

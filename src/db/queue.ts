@@ -92,10 +92,12 @@ export class Queue {
     if (begun.length > 0) return "begins";
     const row = await this.#engine.db
       .selectFrom("runs")
-      .select("status")
+      .select(["status", "attempt"])
       .where("run_id", "=", runId)
       .executeTakeFirst();
-    return row?.status === "pending" ? "waits" : "gone";
+    if (row?.status === "pending") return "waits";
+    // The answer to an earlier try was lost: nobody else begins a run of this process's.
+    return row?.status === "running" && row.attempt === 1 ? "begins" : "gone";
   }
 
   /**

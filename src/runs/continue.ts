@@ -5,7 +5,7 @@ import type { Store } from "../db/store.ts";
 import type { RunProgress } from "../db/stores/run-progress.ts";
 import { ConflictError, InvalidRequestError, NotFoundError } from "../errors.ts";
 import { newId } from "../events/ids.ts";
-import { type Message, mediaIn } from "../events/messages.ts";
+import { type Message, type MessageToolCall, mediaIn } from "../events/messages.ts";
 import type { Run } from "../events/run.ts";
 import { attachmentOf } from "./media.ts";
 import { checkpointOf, startOf } from "./restore.ts";
@@ -150,9 +150,14 @@ function originOf(request: ContinueRequest, run: Run): RunOrigin {
 export function beforeOpenCalls(messages: readonly Message[], index: number): number {
   const taken = messages.slice(0, index);
   const turn = taken.findLastIndex(({ role }) => role !== "tool");
-  const calls = taken[turn]?.tool_calls ?? [];
-  const answered = new Set(taken.slice(turn + 1).map(({ tool_call_id }) => tool_call_id));
-  return calls.every(({ call_id }) => answered.has(call_id)) ? index : turn;
+  return openCalls(taken).length === 0 ? index : turn;
+}
+
+/** The calls of the model's last turn that have no output yet. */
+function openCalls(messages: readonly Message[]): MessageToolCall[] {
+  const turn = messages.findLastIndex(({ role }) => role !== "tool");
+  const answered = new Set(messages.slice(turn + 1).map(({ tool_call_id }) => tool_call_id));
+  return (messages[turn]?.tool_calls ?? []).filter(({ call_id }) => !answered.has(call_id));
 }
 
 /** A failed run goes on with the calls that were left, or asks the model again: what it said last was no answer. */
@@ -166,6 +171,8 @@ export interface TakenAlong {
   messages: Message[];
   /** The `order` of the first. */
   order: number;
+  /** Ids of calls whose results are not known: the first ended while they were made. */
+  begun: string[];
 }
 
 /**
@@ -182,5 +189,5 @@ export async function takenAlong(origin: RunOrigin, store: Store): Promise<Taken
     .slice(0, origin.messages)
     .map((message) => ({ ...message, id: newId(), ...(isTold && { from_history: true }) }));
   if (origin.says !== undefined) messages.push(newMessage("user", { content: origin.says }));
-  return { messages, order: found.order };
+  return { messages, order: found.order, begun: openCalls(messages).map(({ id }) => id) };
 }

@@ -253,8 +253,9 @@ function changeOf(run: LiveRun, end: TerminalEventBody, session: SessionStart): 
  */
 async function takeAlong(run: LiveRun, { origin }: RunRequest, store: Store): Promise<number | undefined> {
   if (!origin || origin.messages === 0) return undefined;
-  const { messages, order } = await takenAlong(origin, store);
+  const { messages, order, begun } = await takenAlong(origin, store);
   run.messages.push(...messages);
+  for (const call of begun) run.begun.add(call);
   return order;
 }
 

@@ -4,6 +4,7 @@ import type { Database } from "../db/database.ts";
 import type { Principal } from "../db/principal.ts";
 import type { IdempotencyKey, QueueLimits } from "../db/records.ts";
 import type { Store } from "../db/store.ts";
+import { AgentOSError, RunFaultError } from "../errors.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { proposalOf } from "./acceptance.ts";
 import type { Cancels } from "./cancels.ts";
@@ -130,9 +131,10 @@ export class Intake {
 
   /** Notes that a background run of a session waits, here or for another process. */
   #enqueued(sessionId: string): void {
-    const { worker, db } = this.#parts;
+    const { worker, live, db } = this.#parts;
     if (worker.isFull) db.signals().publish({ kind: "queue" });
-    worker.enqueued(sessionId);
+    if (live.hasSession(sessionId)) worker.waitsFor(sessionId);
+    worker.wake();
   }
 
   async #whenItsTurn(
@@ -147,8 +149,24 @@ export class Intake {
       if (!begins) return run.endedElsewhere(await store.runs.get({ runId: run.runId }));
     } catch (error) {
       logger.error({ err: error, ...run.logIds }, "a waiting run could not begin");
-      run.abort(error as Error);
+      await this.#endWaiting(run, store, error);
+      return;
     }
     await see();
+  }
+
+  /** Ends a run that has not begun and cannot. */
+  async #endWaiting(run: LiveRun, store: Store, error: unknown): Promise<void> {
+    const failure =
+      error instanceof AgentOSError
+        ? error
+        : new RunFaultError(`The run could not begin. Look for ${run.runId} in the server's log.`);
+    try {
+      await this.#parts.db.queue().end(run.runId, 0, failure);
+      run.endedElsewhere(await store.runs.get({ runId: run.runId }));
+    } catch {
+      // Its row is ended with a later beat: the database holds it for this process's, which does not know it.
+      run.letGo(failure);
+    }
   }
 }

@@ -4,6 +4,8 @@ import type { LiveRun } from "./live-run.ts";
 /** The runs that are under way in this process, and how they leave it when it stops. */
 export class LiveRuns {
   readonly #runs = new Map<string, LiveRun>();
+  /** How many of them each session has. */
+  readonly #sessions = new Map<string, number>();
   /** Ids of runs that are accepted or claimed, and not yet under way. */
   readonly arriving = new Set<string>();
   readonly #onLeft: (run: LiveRun) => Promise<void> | undefined;
@@ -26,6 +28,11 @@ export class LiveRuns {
     return [...this.#runs.values()];
   }
 
+  /** Whether a run of the session is under way here. */
+  hasSession(sessionId: string): boolean {
+    return this.#sessions.has(sessionId);
+  }
+
   get(runId: string): LiveRun | undefined {
     return this.#runs.get(runId);
   }
@@ -33,6 +40,7 @@ export class LiveRuns {
   /** Holds a run as one that is under way here until its work is done. */
   async keep(run: LiveRun, work: Promise<void>): Promise<void> {
     this.#runs.set(run.runId, run);
+    this.#count(run.sessionId, 1);
     if (this.#isStopping) run.release();
     if (this.#isOverdue) run.abort(stopped(run));
     try {
@@ -40,8 +48,15 @@ export class LiveRuns {
     } finally {
       // It may have paused, and go on here already.
       if (this.#runs.get(run.runId) === run) this.#runs.delete(run.runId);
+      this.#count(run.sessionId, -1);
       await this.#onLeft(run);
     }
+  }
+
+  #count(sessionId: string, change: number): void {
+    const count = (this.#sessions.get(sessionId) ?? 0) + change;
+    if (count > 0) this.#sessions.set(sessionId, count);
+    else this.#sessions.delete(sessionId);
   }
 
   /** Does something that a stop waits for, as it may bring a run. */

@@ -56,8 +56,9 @@ export async function prepare(
     resumed: checkpoint && {
       text: String(run.fold.content),
       tools: run.fold.tools,
-      begun: new Set(run.begun),
     },
+    // As it is here: the calls that the loop begins are its own.
+    begun: new Set(run.begun),
     observer: run.telemetry,
   };
 }

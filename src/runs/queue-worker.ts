@@ -29,7 +29,7 @@ export class QueueWorker {
   #alone: string | undefined;
   /** Whether it takes nothing until it is idle, so that it can do such a run. */
   #emptying = false;
-  /** Sessions whose background runs may wait for one of their others to end. */
+  /** Sessions with a run under way here that others may wait for. */
   readonly #sessions = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   /** Milliseconds that such a run waits for an idle server. Each its own, so that one makes room for it and not all at once. */
@@ -73,14 +73,14 @@ export class QueueWorker {
     this.#running++;
     return () => {
       this.#running--;
-      this.wake();
+      // Nothing waits that was not looked at, most of the time.
+      if (this.#again) this.wake();
     };
   }
 
-  /** A background run of a session waits. */
-  enqueued(sessionId: string): void {
+  /** A run may wait for one of its session that is under way here. */
+  waitsFor(sessionId: string): void {
     this.#sessions.add(sessionId);
-    this.wake();
   }
 
   /** A run of a session is no longer under way here: one that waited for it may begin. */
@@ -100,12 +100,21 @@ export class QueueWorker {
     const { queue, nodeId, agents, concurrency, logger } = this.#parts;
     this.#claiming = true;
     try {
-      while (this.#again && !this.#stopped && this.#running < concurrency && !this.#alone) {
-        this.#again = false;
+      while (this.#again && !this.#stopped && !this.isFull && !this.#alone) {
         const idle = this.#running === 0;
         if (this.#emptying && !idle) return;
-        const claimed = await queue().claim(nodeId, agents(), { free: concurrency - this.#running, idle });
-        this.#running += claimed.length;
+        this.#again = false;
+        const free = concurrency - this.#running;
+        // Theirs already: what is accepted meanwhile must not take the same places.
+        this.#running += free;
+        let claimed: ClaimedRun[] = [];
+        try {
+          claimed = await queue().claim(nodeId, agents(), { free, idle });
+        } finally {
+          this.#running -= free - claimed.length;
+        }
+        // There may be more than there was room for.
+        if (claimed.length === free) this.#again = true;
         for (const one of claimed) this.#begin(one);
       }
     } catch (error) {

@@ -153,6 +153,9 @@ export class DurableRunner implements Runner {
       signal: (signal) => {
         if (signal.kind === "cancel") this.#cancels.hear(signal.runId);
         if (signal.kind === "queue") this.#worker.wake();
+        if (signal.kind === "session" && this.#live.hasSession(signal.sessionId)) {
+          this.#worker.waitsFor(signal.sessionId);
+        }
       },
       resync: () => this.#worker.wake(),
     });

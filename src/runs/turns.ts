@@ -1,9 +1,13 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Queue } from "../db/queue.ts";
-import { RunCancelledError } from "../errors.ts";
+import { DatabaseUnavailableError, RunCancelledError } from "../errors.ts";
 import type { LiveRun } from "./live-run.ts";
 
 /** Milliseconds after which a run that waits looks again: what it waits for may end in another process. */
 const pollInterval = 1000;
+
+/** Milliseconds for which a database that is away is asked again. */
+const patience = 30_000;
 
 /** One run's place among those that wait for a session. */
 export class Turn {
@@ -70,11 +74,21 @@ export class Turns {
     const onAbort = () => run.abort(new RunCancelledError("The caller aborted the run."));
     signal?.addEventListener("abort", onAbort, { once: true });
     const turn = this.join(run.sessionId);
+    let awaySince: number | undefined;
     try {
       while (true) {
-        const now = await queue.begin(run.runId, run.signal.aborted);
-        if (now !== "waits") return now === "begins";
-        await turn.next(run.signal);
+        try {
+          const now = await queue.begin(run.runId, run.signal.aborted);
+          if (now !== "waits") return now === "begins";
+          awaySince = undefined;
+          await turn.next(run.signal);
+        } catch (error) {
+          awaySince ??= performance.now();
+          const isOver = performance.now() - awaySince > patience;
+          if (isOver || !(error instanceof DatabaseUnavailableError)) throw error;
+          // Nothing has become of the run meanwhile: it is asked again.
+          await sleep(pollInterval);
+        }
       }
     } finally {
       turn.leave();
