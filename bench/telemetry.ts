@@ -86,6 +86,11 @@ async function fillPostgres(url: string, runs: number): Promise<void> {
         'invoke_agent copilot', CASE WHEN n % 500 = 0 THEN 'ERROR' ELSE 'OK' END, ${start} + n::bigint * ${step},
         ${start + 1000} + n::bigint * ${step}, 1000, 1, 0, ${start}, '"asked"', '"said"', '${spans.replaceAll("'", "''")}'
       FROM generate_series(0, ${runs - 1}) n`);
+    await client.query(`
+      INSERT INTO runs (run_id, session_id, agent_id, user_id, status, attempt, input, model, model_provider, created_at,
+        updated_at, started_at, ended_at, metered)
+      SELECT run_id, session_id, agent_id, user_id, 'completed', 1, '{}', 'one', 'OpenAI', start_time, start_time,
+        start_time, end_time, 1 FROM traces`);
     // A row for each day and user that had a run in it, and one for each day.
     const day = `to_char(to_timestamp((${start} + n::bigint * ${step}) / 1000) AT TIME ZONE 'UTC', 'YYYY-MM-DD')`;
     for (const user of ["''", `'user' || n % ${users(runs)}`]) {
@@ -137,6 +142,11 @@ function fillSqlite(path: string, runs: number): void {
     const day = new Date(at).toISOString().slice(0, 10);
     for (const one of ["", user]) counts.set(`${day} ${one}`, (counts.get(`${day} ${one}`) ?? 0) + 1);
   }
+  db.exec(`
+    INSERT INTO runs (run_id, session_id, agent_id, user_id, status, attempt, input, model, model_provider, created_at,
+      updated_at, started_at, ended_at, metered)
+    SELECT run_id, session_id, agent_id, user_id, 'completed', 1, '{}', 'one', 'OpenAI', start_time, start_time,
+      start_time, end_time, 1 FROM traces`);
   const dayRow = db.prepare(
     `INSERT INTO metric_days (day, user_id, runs, failed_runs, cancelled_runs, sessions, users, discarded_tokens, cost,
        unpriced_runs, created_at, updated_at, ${tokens})

@@ -57,6 +57,8 @@ describe.each(engines)("on $name", (engine) => {
 
   test("a background run shows how long it waited, and its caller's span is above it", async () => {
     const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
+    // One that makes its session has nothing to wait for.
+    await (await server.run({ message: "first", stream: false, session_id: "queued" })).text();
     const answer = await fetch(`${server.url}/agents/copilot/runs`, {
       method: "POST",
       headers: { "content-type": "application/json", traceparent: `00-${traceId}-00f067aa0ba902b7-01` },

@@ -65,7 +65,6 @@ async function traces(db: Kysely<unknown>): Promise<void> {
   for (const [name, columns] of [
     ["traces_by_start", ["start_time"]],
     ["traces_of_user", ["user_id", "start_time"]],
-    ["traces_of_session", ["session_id", "start_time"]],
     ["traces_of_agent", ["agent_id", "start_time"]],
   ] as const) {
     await db.schema

@@ -49,11 +49,11 @@ export function traceOf(row: Omit<Selectable<Tables["traces"]>, "spans">): Store
 /** The traces of a filter that the principal may see. */
 export function wantedTraces(eb: Builder, scope: Scope, filter: TraceFilter): Condition {
   const conditions: Condition[] = [scope.traces(eb)];
-  const equal = (column: "run_id" | "session_id" | "user_id" | "agent_id", value: string | undefined) => {
+  const equal = (column: "run_id" | "user_id" | "agent_id", value: string | undefined) => {
     if (value !== undefined) conditions.push(eb(`traces.${column}`, "=", value));
   };
   equal("run_id", filter.runId);
-  equal("session_id", filter.sessionId);
+  if (filter.sessionId !== undefined) conditions.push(ofSession(eb, filter.sessionId));
   equal("user_id", filter.userId);
   equal("agent_id", filter.agentId);
   if (filter.status === "OK") conditions.push(eb("traces.status", "=", "OK"));
@@ -94,9 +94,18 @@ export function matching(eb: Builder, expression: TraceExpression): Condition {
       return expression.values.length === 0
         ? eb.or([])
         : sql<SqlBool>`${column(eb, expression.key)} IN (${sql.join([...expression.values])})`;
+    case "EQ":
+      if (expression.key === "session_id") return ofSession(eb, String(expression.value));
+      return compared(column(eb, expression.key), expression.op, expression.value);
     default:
       return compared(column(eb, expression.key), expression.op, expression.value);
   }
+}
+
+/** Those of a session are found by its runs, so that they need no index of their own: no trace is there without its run. */
+function ofSession(eb: Builder, sessionId: string): Condition {
+  const runs = eb.selectFrom("runs").select("runs.run_id").where("runs.session_id", "=", sessionId);
+  return eb.and([eb("traces.session_id", "=", sessionId), eb("traces.run_id", "in", runs)]);
 }
 
 /** There are no teams and no workflows: no trace has one. */

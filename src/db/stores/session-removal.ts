@@ -107,9 +107,15 @@ export async function removeSessions(
   const messages = await db.deleteFrom("messages").where("run_id", "in", runs).executeTakeFirst();
   const events = await db.deleteFrom("run_events").where("run_id", "in", runs).executeTakeFirst();
   await db.deleteFrom("session_texts").where("session_id", "in", sessions).execute();
+  const runIds = (await runs.execute()).map((run) => run.run_id);
   const deletedRuns = await db.deleteFrom("runs").where("session_id", "in", sessions).executeTakeFirst();
   // After the runs: a trace is written only while its run is there.
-  await db.deleteFrom("traces").where("session_id", "in", sessions).execute();
+  for (let i = 0; i < runIds.length; i += keysAtOnce) {
+    await db
+      .deleteFrom("traces")
+      .where("run_id", "in", runIds.slice(i, i + keysAtOnce))
+      .execute();
+  }
   const deleted = await db.deleteFrom("sessions").where("session_id", "in", sessions).executeTakeFirst();
   return {
     sessions: Number(deleted.numDeletedRows),
