@@ -168,6 +168,30 @@ describe.each(engines)("on $name", (engine) => {
       expect(next).toMatchObject({ status: "completed", forked_from_run_id: paused.run_id });
     });
 
+    test("in foreground, the run that goes on from the lost one is not sure of it", async () => {
+      const { made, startAgain } = await startApp();
+      const first = await startAgain();
+      const lost = at(first, "ask")
+        .create({ message: "go", stream: false, session_id: "lost" })
+        .catch(() => undefined);
+      await vi.waitUntil(async () => (await made()).some((call) => call.startsWith("ask")), patience);
+      // A foreground run is stored behind: its turn with the call must have come to the database.
+      const stored = await vi.waitUntil(async () => {
+        const [run] = (await (await fetch(`${first.url}/agents/ask/runs?session_id=lost`)).json()) as Run[];
+        return run?.messages.some((message) => message.tool_calls) && run;
+      }, patience);
+      await first.kill("SIGKILL");
+      await lost;
+      const second = await startAgain();
+      const runs = at(second, "ask");
+      const { run_id } = stored;
+      await vi.waitUntil(async () => (await runs.get(run_id)).status === "error", patience);
+      const next = (await (await runs.continue(run_id, { stream: false })).json()) as Run;
+      expect(next).toMatchObject({ status: "paused", forked_from_run_id: run_id });
+      expect(next.tools.some((tool) => tool.result_unknown)).toBe(true);
+      expect((await made()).filter((call) => call.startsWith("ask"))).toHaveLength(1);
+    });
+
     test("repeat makes it again, under the same id, and no other call", async () => {
       const { runs, run_id, made } = await interrupted("repeat");
       const log = await runs.log(run_id);

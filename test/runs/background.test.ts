@@ -31,6 +31,7 @@ describe.each(engines)("on $name", (engine) => {
   const gate = new Gate();
   let server: TestServer;
   let runs: ReturnType<typeof runsOf>;
+  let busy = async () => "done";
 
   beforeAll(async () => {
     const wait = tool({
@@ -39,9 +40,15 @@ describe.each(engines)("on $name", (engine) => {
       inputSchema: z.object({ name: z.string() }),
       execute: ({ name }) => gate.hold(name),
     });
+    const work = tool({
+      name: "work",
+      description: "Works.",
+      inputSchema: z.object({}),
+      execute: () => busy(),
+    });
     server = await startServer({
       db: engine.connect(await engine.createLocation()),
-      agent: { tools: [wait] },
+      agent: { tools: [wait, work] },
       os: { queue: { concurrency: 2, total: 8, user: 4, session: 3 } },
     });
     runs = runsOf(server);
@@ -158,6 +165,22 @@ describe.each(engines)("on $name", (engine) => {
       gate.open(name);
     }
     for (const { run_id } of [...busy, ...waiting, quick]) await runs.ended(run_id);
+  });
+
+  test("no more are under way at once than the server may do, however they come", async () => {
+    let [now, most] = [0, 0];
+    busy = async () => {
+      most = Math.max(most, ++now);
+      await new Promise((resolve) => setImmediate(resolve));
+      now--;
+      return "done";
+    };
+    for (let i = 0; i < 6; i++) {
+      const four = await Promise.all([0, 1, 2, 3].map(() => inBackground("[[tool=work {}]]")));
+      const ended = await Promise.all(four.map(({ run_id }) => runs.ended(run_id)));
+      expect(ended.map(({ status }) => status)).toEqual(Array(4).fill("completed"));
+    }
+    expect(most).toBeLessThanOrEqual(2);
   });
 
   test("a full queue answers 429 with Retry-After, and writes nothing", async () => {
