@@ -11,7 +11,7 @@ import type { FoldedRun, Run, RunInput, RunLineage } from "../events/run.ts";
 import type { RunEvent, RunEventBody, RunPaused, TerminalEventBody } from "../events/run-events.ts";
 import type { RunTelemetry } from "../telemetry/telemetry.ts";
 import type { KeptContext, RunCheckpoint } from "./checkpoint.ts";
-import { follow } from "./follow.ts";
+import { follow, followStored } from "./follow.ts";
 import type { LogWriter, RunEnd, RunWriter } from "./log-writer.ts";
 import { type LogEntry, RunLog } from "./run-log.ts";
 
@@ -295,14 +295,14 @@ export class LiveRun implements StartedRun {
   /** Another process goes on with it: its readers come back, and who waits for its end gets the reason. */
   letGo(reason: Error): void {
     this.telemetry?.letGo();
-    this.log.end();
+    this.log.leave();
     this.#ended.reject(reason);
   }
 
   /** Somebody else ended the run while it waited here: its readers are sent what is stored of it. */
   endedElsewhere(stored: StoredRun | undefined): void {
     this.telemetry?.letGo();
-    this.log.end();
+    this.log.leave();
     if (stored) this.#ended.resolve(stored.run);
     else this.#ended.reject(new RunLostError(this.runId));
   }
@@ -332,9 +332,17 @@ export class LiveRun implements StartedRun {
     return this.#ended.promise;
   }
 
-  /** The log from an index on: first what is there, then what comes. */
-  follow(after: number): AsyncGenerator<readonly LogEntry[], void, void> {
-    return follow(this.log, this.#store, after);
+  /**
+   * The log from an index on: first what is there, then what comes.
+   *
+   * @param elsewhere - gives the rest where another process tells the run's end; without, what is stored of it by then
+   */
+  follow(
+    after: number,
+    elsewhere: (after: number) => AsyncGenerator<readonly LogEntry[], void, void> = (cursor) =>
+      followStored(this.#store, this.runId, cursor),
+  ): AsyncGenerator<readonly LogEntry[], void, void> {
+    return follow(this.log, this.#store, after, elsewhere);
   }
 
   async *events(): AsyncGenerator<RunEvent, void, void> {

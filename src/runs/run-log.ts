@@ -43,6 +43,7 @@ export class RunLog {
   #tailBytes = 0;
   #storedIndex = -1;
   #ended = false;
+  #isLeft = false;
   #isCut = false;
   #waiting: (() => void)[] = [];
   #wakeScheduled = false;
@@ -72,9 +73,14 @@ export class RunLog {
     return this.#tailStart + this.#entries.length;
   }
 
-  /** Whether the last event is there. */
+  /** Whether no event comes any more. */
   get ended(): boolean {
     return this.#ended;
+  }
+
+  /** Whether it has ended without the run's end, which is told in the database. */
+  get isLeft(): boolean {
+    return this.#isLeft;
   }
 
   /** Whether what is in memory may be sent. Where it is not stored yet, another process may tell it otherwise. */
@@ -118,6 +124,12 @@ export class RunLog {
   end(): void {
     this.#ended = true;
     this.#wake();
+  }
+
+  /** No event comes after this here: the rest is told by another process. */
+  leave(): void {
+    this.#isLeft = true;
+    this.end();
   }
 
   /** The events in memory after an index, or `undefined` where the first of them is no longer there. */

@@ -1,7 +1,9 @@
 import { tool } from "agentos-ts";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import * as z from "zod";
+import { RunCancelledError } from "../../src/errors.ts";
 import { engines } from "../support/engines.ts";
+import { readFrames } from "../support/read-events.ts";
 import { runsOf } from "../support/runs.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 
@@ -84,6 +86,32 @@ describe.each(engines)("on $name", (engine) => {
     await vi.waitUntil(async () => (await listed()).length === 2);
     expect((await runs.cancel((await listed())[1].run_id)).status).toBe(200);
     expect(await (await second).json()).toMatchObject({ status: "cancelled" });
+    release!();
+    await answered;
+  });
+
+  test("a run that waits and is ended by another process: its stream and its caller's code are told the end", async () => {
+    const answered = busy("elsewhere", false);
+    await vi.waitUntil(() => release !== undefined);
+    const streamed = await run("elsewhere", { on_busy: "enqueue", stream: true });
+    const fromCode = (async () => {
+      const events: string[] = [];
+      const stream = server.agent.stream("next", { sessionId: "elsewhere", onBusy: "enqueue" });
+      for await (const { event } of stream) events.push(event);
+      return events;
+    })();
+    const listed = () =>
+      fetch(`${server.url}/agents/copilot/runs?session_id=elsewhere`).then((answer) => answer.json());
+    await vi.waitUntil(async () => (await listed()).length === 3);
+    const waiting: { run_id: string }[] = (await listed()).slice(1);
+    // As another process does it: nothing here hears of it.
+    for (const { run_id } of waiting) {
+      await server.os.db.queue().cancel(run_id, new RunCancelledError("The run was cancelled."));
+    }
+    const frames = await readFrames(streamed);
+    expect(frames.map(({ id, event }) => `${id} ${event}`)).toEqual(["0 RunCancelled"]);
+    expect(waiting.map(({ run_id }) => run_id)).toContain(frames[0]!.data.run_id);
+    expect(await fromCode).toEqual(["RunCancelled"]);
     release!();
     await answered;
   });

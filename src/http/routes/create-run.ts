@@ -198,8 +198,15 @@ export function createRunRoute(app: OpenAPIHono, served: Served): void {
       if (leave) c.req.raw.signal.addEventListener("abort", leave, { once: true });
       return c.json(presentRun(await run.ended(), served, principal));
     }
-    const frames = eventFrames(run.follow(-1), run.log.toWire);
-    return c.body(eventStream(frames, leave, life), 200, streamHeaders);
+    const gone = new AbortController();
+    const store = served.db.storeFor(principal);
+    // Where another process tells its end, that is followed too: a caller whose run waits does not even know its id.
+    const log = run.follow(-1, (after) => served.runner.follow(store, run.runId, after, gone.signal));
+    const onLeave = () => {
+      gone.abort();
+      leave?.();
+    };
+    return c.body(eventStream(eventFrames(log, run.log.toWire), onLeave, life), 200, streamHeaders);
   }
 
   /** The answer to a request that was sent before: the run that it made then. */
