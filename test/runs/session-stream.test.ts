@@ -22,8 +22,11 @@ describe.each(engines)("on $name", (engine) => {
     const text = await readUntil(reader, "event: RunContent");
     return { runId: /"run_id":"([^"]+)"/.exec(text)![1]!, left: () => reader.cancel() };
   };
+  /** The event's own place of each id: those of the runs beside it follow. */
   const idsOf = (frames: readonly Frame[], runId: string) =>
-    frames.filter(({ data }) => data.run_id === runId).map(({ id }) => id);
+    frames.filter(({ data }) => data.run_id === runId).map(({ id }) => id.split(",")[0]!);
+  /** Whole frames of what was read up to a cut. */
+  const cutFrames = (text: string) => framesOf(text.slice(0, text.lastIndexOf("\n\n") + 2));
   const whole = (runId: string, count: number) => Array.from({ length: count }, (_, i) => `${runId}:${i}`);
 
   test("three tabs see the run under way from its start, then the next ones, each event once", async () => {
@@ -87,6 +90,66 @@ describe.each(engines)("on $name", (engine) => {
     const end = rest.at(-1)!.id;
     expect((await follow("back", "", { "last-event-id": end })).status).toBe(204);
   });
+
+  test.each([
+    ["is cut when both are under way", 30],
+    ["is cut when the later one has ended", 4],
+  ])(
+    "a reader of two runs side by side that %s misses nothing, and gets nothing twice",
+    async (how, tokens) => {
+      const session = `both-${tokens}`;
+      const first = await start(session, "a [[tokens=60]] [[delay=15]]");
+      const cut = (await follow(session)).body!.getReader();
+      let text = await readUntil(cut, "event: RunContent");
+      const message = `b [[tokens=${tokens}]] [[delay=15]]`;
+      const second = runs.create({ message, session_id: session, stream: false });
+      text += await readUntil(cut, "event: RunStarted");
+      if (how.includes("ended")) text += await readUntil(cut, "event: RunCompleted");
+      // Whatever comes next is of one of them: it names both.
+      text += await readUntil(cut, "event: RunContent");
+      await cut.cancel();
+      const { run_id: other } = await (await second).json();
+      await runs.ended(first.runId);
+      const before = cutFrames(text);
+      const last = before.at(-1)!.id;
+      expect(
+        last
+          .split(",")
+          .map((part) => part.split(":")[0])
+          .toSorted(),
+      ).toEqual([first.runId, other].toSorted());
+      const rest = framesOf(await (await follow(session, "", { "last-event-id": last })).text());
+      for (const runId of [first.runId, other]) {
+        const ids = [...idsOf(before, runId), ...idsOf(rest, runId)];
+        expect(ids).toEqual(whole(runId, ids.length));
+      }
+      expect([...before, ...rest].filter(({ event }) => event === "RunCompleted")).toHaveLength(2);
+      const ends = [first.runId, other].map(
+        (runId) => [...before, ...rest].findLast(({ data }) => data.run_id === runId)!,
+      );
+      const named = ends.map(({ id }) => id.split(",")[0]).join(",");
+      expect((await follow(session, "", { "last-event-id": named })).status).toBe(204);
+      await first.left();
+    },
+  );
+
+  test.runIf(engine.name === "sqlite")(
+    "a reader that missed more runs than are looked for at once gets all of them, and the one under way",
+    async () => {
+      const session = "many";
+      const known = await (await runs.create({ message: "x", session_id: session, stream: false })).json();
+      const missed = Array.from({ length: 101 }, async () =>
+        (await runs.create({ message: "y", session_id: session, stream: false })).json(),
+      );
+      const ids = (await Promise.all(missed)).map(({ run_id }) => run_id);
+      const live = await start(session, "z [[tokens=40]] [[delay=20]]");
+      const last = `${known.run_id}:${known.last_event_index ?? 999}`;
+      const frames = framesOf(await (await follow(session, "", { "last-event-id": last })).text());
+      const completed = frames.filter(({ event }) => event === "RunCompleted").map(({ data }) => data.run_id);
+      expect(completed.toSorted()).toEqual([...ids, live.runId].toSorted());
+      await live.left();
+    },
+  );
 
   test("an unknown session is 404, an id that is none 422", async () => {
     expect((await follow("nowhere")).status).toBe(404);

@@ -27,7 +27,7 @@ import type { MediaStore } from "./media.ts";
 import type { Scope } from "./scope.ts";
 
 /** Runs of a session that a follower is told of at once. */
-const fewRuns = 100;
+export const fewRuns = 100;
 
 /** Runs whose messages are asked for at once: a statement takes so many values only. */
 const runsAtOnce = 1000;

@@ -25,8 +25,8 @@ const streamSession = createRoute({
   summary: "Follow a session",
   description:
     "The events of whatever runs in the session: the run under way from its start, then the next ones. Runs that are live " +
-    "side by side come interleaved, told apart by `run_id`. A frame's `id` is `<run_id>:<event_index>`; the header " +
-    "`Last-Event-ID` takes it back, several of them with commas between.",
+    "side by side come interleaved, told apart by `run_id`. A frame's `id` is `<run_id>:<event_index>`, and with several " +
+    "runs all of these, with commas between, the event's own first; the header `Last-Event-ID` takes it back.",
   tags: ["Sessions"],
   request: {
     params: sessionPath,
@@ -71,7 +71,10 @@ export function sessionStreamRoute(app: OpenAPIHono, served: Served): void {
     if (!session) throw new NotFoundError("Session not found");
     const from = await startOf(store, session_id, last_event_id ?? c.req.header("last-event-id") ?? "");
     const waits = wait === "true";
-    if (!waits && (await runsToFollow(store, session_id, from)).length === 0) return c.body(null, 204);
+    if (!waits) {
+      const { runs, hasMore } = await runsToFollow(store, session_id, from);
+      if (runs.length === 0 && !hasMore) return c.body(null, 204);
+    }
     if (c.req.method === "HEAD") return c.body(null, 200, streamHeaders);
     const life = await streamLife(served, c, ownerOf(c, user_id));
     return stream(c, { store, sessionId: session_id, from, wait: waits, life });
@@ -101,14 +104,18 @@ export function sessionStreamRoute(app: OpenAPIHono, served: Served): void {
     sessionId: string,
   ): AsyncGenerator<string, void, void> {
     const wires = new Map<string, ReturnType<typeof wireOf>>();
-    for await (const { run, entries } of stretches) {
+    for await (const { run, entries, beside } of stretches) {
       // Several agents may share the session, and the caller may not see all of them.
       if (!maySee(c, run.agentId)) continue;
       const toWire = wires.get(run.runId) ?? wireOf(envelopeOf(run, sessionId));
       wires.set(run.runId, toWire);
+      const others = beside
+        .filter((other) => maySee(c, other.run.agentId))
+        .map((other) => `,${other.run.runId}:${other.index}`)
+        .join("");
       let text = "";
       for (const entry of entries) {
-        text += `id: ${run.runId}:${entry.index}\nevent: ${entry.event}\ndata: ${toWire(entry)}\n\n`;
+        text += `id: ${run.runId}:${entry.index}${others}\nevent: ${entry.event}\ndata: ${toWire(entry)}\n\n`;
       }
       yield text;
     }
@@ -125,18 +132,18 @@ export function sessionStreamRoute(app: OpenAPIHono, served: Served): void {
   }
 }
 
-/** Where a reader goes on. Of runs that it does not name it gets all that began after the first that it does. */
+/** Where a reader goes on. Of runs that it does not name it gets all that began after the last that it does. */
 async function startOf(store: Store, sessionId: string, lastEventId: string): Promise<SessionStart> {
   if (lastEventId.trim() === "") {
     return { after: await store.runs.lastOrder(sessionId), cursors: new Map() };
   }
   const cursors = new Map<string, number>();
   for (const part of lastEventId.split(",").slice(0, 100)) {
-    const [, runId, index] = /^\s*([^\s:]{1,128}):(\d{1,9})\s*$/.exec(part) ?? [];
+    const [, runId, index] = /^\s*([^\s:]{1,128}):(-1|\d{1,9})\s*$/.exec(part) ?? [];
     if (runId === undefined) {
       throw InvalidRequestError.field(
         ["header", "last-event-id"],
-        "It must be the id of an event of this stream: <run_id>:<event_index>",
+        "It must be the id of an event of this stream: <run_id>:<event_index>, or several with commas between",
         { input: lastEventId.slice(0, 300) },
       );
     }
@@ -145,7 +152,7 @@ async function startOf(store: Store, sessionId: string, lastEventId: string): Pr
   const named = await Promise.all([...cursors.keys()].map((runId) => store.runs.inSession(sessionId, runId)));
   const known = named.flatMap((run) => run ?? []);
   for (const runId of cursors.keys()) if (!known.some((run) => run.runId === runId)) cursors.delete(runId);
-  const after =
-    known.length === 0 ? await store.runs.lastOrder(sessionId) : Math.min(...known.map(({ order }) => order));
-  return { after, cursors };
+  const last = known.toSorted((a, b) => a.order - b.order).at(-1);
+  if (!last) return { after: await store.runs.lastOrder(sessionId), cursors };
+  return { after: last.order, cursors, newest: { run: last, index: cursors.get(last.runId)! } };
 }
