@@ -3,7 +3,7 @@ import type { Signals } from "../db/signals.ts";
 import type { Store } from "../db/store.ts";
 import { fewRuns } from "../db/stores/runs.ts";
 import { LogGoneError } from "../errors.ts";
-import { isSwept, startIn } from "./log-standing.ts";
+import { isSwept, isUnderWay, startIn } from "./log-standing.ts";
 import type { LogEntry } from "./run-log.ts";
 
 /** Milliseconds between two looks at the session: a signal may be lost. */
@@ -194,8 +194,8 @@ export async function* followSession(parts: FollowSessionParts): AsyncGenerator<
   }
 }
 
-function isOver({ status }: Pick<RunInSession, "status">): boolean {
-  return status !== "pending" && status !== "running";
+function isOver(run: Pick<RunInSession, "status">): boolean {
+  return !isUnderWay(run);
 }
 
 /** Whether it cannot go on any more, as one that has paused can. */

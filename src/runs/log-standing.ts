@@ -1,7 +1,7 @@
 import type { LogStanding } from "../db/records.ts";
 
 /** Whether events are still to come. A paused run's log goes on too, but only once somebody asks for it. */
-export function isUnderWay({ status }: LogStanding): boolean {
+export function isUnderWay({ status }: Pick<LogStanding, "status">): boolean {
   return status === "pending" || status === "running";
 }
 

@@ -124,4 +124,16 @@ describe.each(engines)("on $name", (engine) => {
       >;
     await vi.waitUntil(async () => (await runs())[0]?.status === "cancelled");
   });
+
+  test("by leaving while the run is accepted", async () => {
+    const left = (stream: boolean) =>
+      server.os.getApp().request("/agents/copilot/runs", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ message: "c [[ttft=20000]]", stream, cancel_on_disconnect: true }),
+        signal: AbortSignal.abort(),
+      });
+    expect(await (await left(false)).json()).toMatchObject({ status: "cancelled" });
+    expect(await (await left(true)).text()).toContain("event: RunCancelled");
+  });
 });

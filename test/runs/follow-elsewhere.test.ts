@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { RunStore } from "../../src/db/stores/runs.ts";
 import { engines } from "../support/engines.ts";
 import { indexesOf, restOf, resume, resumedFrames, upTo } from "../support/nodes.ts";
 import { readUntil } from "../support/read-events.ts";
@@ -100,6 +101,27 @@ describe.each(engines)("on $name", (engine) => {
     expect(pages.slice(0, -1)).toEqual(
       await Promise.all(wanted.map(({ after }) => runs.events(runId, after))),
     );
+  });
+
+  test("who sends its key again and waits is told to come back when the server stops", async () => {
+    const ask = () =>
+      fetch(`${server.url}/agents/copilot/runs`, {
+        method: "POST",
+        headers: { "content-type": "application/json", "idempotency-key": "again" },
+        body: JSON.stringify({ message: "a", stream: false }),
+      });
+    await ask();
+    await putBack();
+    const look = vi.spyOn(RunStore.prototype, "standings");
+    const again = ask();
+    await vi.waitUntil(() => look.mock.calls.length > 0);
+    look.mockRestore();
+    const closed = server.os.close();
+    const answer = await again;
+    expect(answer.status).toBe(503);
+    expect(Number(answer.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect(await answer.json()).toMatchObject({ detail: expect.stringContaining("stopping") });
+    await closed;
   });
 
   test("a run that pauses elsewhere is followed up to its pause", async () => {

@@ -3,8 +3,9 @@ import type { Context } from "hono";
 import { busyPolicies } from "../../agent/runner.ts";
 import type { Principal } from "../../db/principal.ts";
 import type { Store } from "../../db/store.ts";
-import { InvalidRequestError, NotFoundError, RunCancelledError } from "../../errors.ts";
+import { InvalidRequestError, NotFoundError, RunCancelledError, UnavailableError } from "../../errors.ts";
 import type { LiveRun } from "../../runs/live-run.ts";
+import { isUnderWay } from "../../runs/log-standing.ts";
 import { wireOf } from "../../runs/run-log.ts";
 import { callerFields } from "../auth/caller-fields.ts";
 import type { StreamLife } from "../auth/open-streams.ts";
@@ -194,8 +195,11 @@ export function createRunRoute(app: OpenAPIHono, served: Served): void {
     const leave = cancelOnDisconnect
       ? () => run.abort(new RunCancelledError("The caller went away."))
       : undefined;
+    const { signal } = c.req.raw;
+    // It may have gone away while its run was accepted.
+    if (signal.aborted) leave?.();
     if (!stream) {
-      if (leave) c.req.raw.signal.addEventListener("abort", leave, { once: true });
+      if (leave) signal.addEventListener("abort", leave, { once: true });
       return c.json(presentRun(await run.ended(), served, principal));
     }
     const gone = new AbortController();
@@ -216,7 +220,10 @@ export function createRunRoute(app: OpenAPIHono, served: Served): void {
     { principal, stream, background, life }: Answer & { background: boolean },
   ): Promise<Response> {
     const store = served.db.storeFor(principal);
-    const known = await store.runs.get({ runId });
+    const known = await store.runs.get({ runId }).catch((error: unknown) => {
+      life?.done();
+      throw error;
+    });
     if (!known) {
       life?.done();
       throw new NotFoundError("The run that this Idempotency-Key made was deleted. Use a new key.");
@@ -230,6 +237,11 @@ export function createRunRoute(app: OpenAPIHono, served: Served): void {
     for await (const _ of served.runner.follow(store, runId, known.run.last_event_index, c.req.raw.signal));
     const ended = await store.runs.get({ runId });
     if (!ended) throw new NotFoundError("Run not found");
+    if (isUnderWay(ended.run)) {
+      throw new UnavailableError(
+        "The server is stopping. Send the request again with the same Idempotency-Key.",
+      );
+    }
     return c.json(presentRun(ended.run, served, principal));
   }
 
