@@ -1,6 +1,7 @@
 import { decide } from "../agent/decisions.ts";
 import { newMessage } from "../agent/prompt.ts";
 import type { ContinueRequest, RunOrigin, RunRequest } from "../agent/runner.ts";
+import { foldOf } from "../db/queries/rows.ts";
 import type { Store } from "../db/store.ts";
 import type { RunProgress } from "../db/stores/run-progress.ts";
 import { ConflictError, InvalidRequestError, NotFoundError } from "../errors.ts";
@@ -61,6 +62,9 @@ async function goOn(
   const progress = await store.progress.get(run.run_id);
   const pauseId = progress?.row.pause_id;
   if (!progress || pauseId === null || pauseId === undefined) throw notPaused();
+  const { tools, last_event_index } = foldOf(progress.row);
+  // It was continued meanwhile, and waits for something else.
+  if (last_event_index !== run.last_event_index) throw notPaused();
   for (const field of ["input", "fork", "regenerate"] as const) {
     if (request[field] === undefined || request[field] === false) continue;
     throw InvalidRequestError.field(
@@ -76,7 +80,7 @@ async function goOn(
   }
   // What cannot go on must not begin to.
   startOf(progress, checkpoint, agent);
-  const decided = await decide(agent, run.tools, decisions, decisionsAt);
+  const decided = await decide(agent, tools, decisions, decisionsAt);
   const continued = await store.progress.continue(progress, pauseId, decided, nodeId);
   if (!continued) throw notPaused();
   return continued;

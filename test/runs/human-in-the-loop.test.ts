@@ -1,8 +1,10 @@
 import { fold, type Requirement, type Run, tool } from "agentos-ts";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import * as z from "zod";
+import { RunProgressStore } from "../../src/db/stores/run-progress.ts";
 import { engines } from "../support/engines.ts";
 import { framesOf, outline, readFrames, readUntil } from "../support/read-events.ts";
+import { query } from "../support/second-connection.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 
 /** What the tools under test did. */
@@ -48,11 +50,13 @@ const scan = tool({
 });
 
 describe.each(engines)("on $name", (engine) => {
+  let location: string;
   let server: TestServer;
 
   beforeAll(async () => {
+    location = await engine.createLocation();
     server = await startServer({
-      db: engine.connect(await engine.createLocation()),
+      db: engine.connect(location),
       agent: { tools: [wipe, note, book, scan] },
     });
   });
@@ -266,6 +270,23 @@ describe.each(engines)("on $name", (engine) => {
       expect((await proceed(run.run_id, confirm(waiting(run)[0]))).status).toBe(409);
       await expectFold(run.run_id);
     }
+  });
+
+  test("decisions about a pause are none about the next one, which the run came to meanwhile", async () => {
+    const run = await paused('[[tool=wipe {"path":"stale"}]]');
+    const { get } = RunProgressStore.prototype;
+    vi.spyOn(RunProgressStore.prototype, "get").mockImplementationOnce(async function (
+      this: RunProgressStore,
+      runId,
+    ) {
+      // Another process continued it, and it waits again.
+      const next = "checkpoint_index = checkpoint_index + 4, pause_id = 'pause_next'";
+      await query(engine, location, `UPDATE runs SET ${next} WHERE run_id = '${runId}'`);
+      return get.call(this, runId);
+    });
+    expect((await proceed(run.run_id, confirm(waiting(run)[0]))).status).toBe(409);
+    expect(await stored(run.run_id)).toMatchObject({ status: "paused" });
+    expect(done).toEqual([]);
   });
 
   test("against a cancel a continue has one end, never two", async () => {
