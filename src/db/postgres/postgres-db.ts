@@ -1,5 +1,5 @@
 import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient, sql } from "kysely";
-import type pg from "pg";
+import pg from "pg";
 import {
   AgentOSError,
   ConfigurationError,
@@ -390,16 +390,30 @@ function bySession(a: LogWrite, b: LogWrite): number {
   return a.sessionId < b.sessionId ? -1 : 1;
 }
 
-/** The pool as Kysely takes it, with errors that say that the database is away. */
+/**
+ * The pool as Kysely takes it, with errors that say that the database is away. A connection that failed without a word from
+ * PostgreSQL may be dead without knowing it, or still be at the statement that was given up: nobody gets it again.
+ */
 function telling(pool: pg.Pool): PostgresPool {
-  const tell = (error: unknown) => {
-    throw unavailable(error);
-  };
   return {
     async connect() {
-      const client = (await pool.connect().catch(tell)) as pg.PoolClient & PostgresPoolClient;
-      const query = (text: string, values: readonly unknown[]) => client.query(text, values).catch(tell);
-      return { query, release: () => client.release() } as PostgresPoolClient;
+      const client = await pool.connect().catch((error: unknown) => {
+        throw unavailable(error);
+      });
+      let lost: unknown;
+      const query = async (text: string, values: readonly unknown[]) => {
+        // A rollback would only wait as long as what came before it.
+        if (lost !== undefined) throw lost;
+        try {
+          return await client.query(text, [...values]);
+        } catch (error) {
+          const told = unavailable(error);
+          if (!(error instanceof pg.DatabaseError)) lost = told;
+          throw told;
+        }
+      };
+      const release = (discard?: boolean) => client.release(discard === true || lost !== undefined);
+      return { query, release } as PostgresPoolClient;
     },
     end: () => pool.end(),
     options: pool.options,
