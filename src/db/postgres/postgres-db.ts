@@ -30,6 +30,7 @@ import { Queue } from "../queue.ts";
 import type { Acceptance, LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
 import { createServerStore, type ServerStore } from "../server-store.ts";
+import { changedState } from "../session-state.ts";
 import type { Signals } from "../signals.ts";
 import { type Store, storeFactory } from "../store.ts";
 import type { UsageLog } from "../usage.ts";
@@ -39,7 +40,7 @@ import { AcceptBatches } from "./accept-batches.ts";
 import { appendStatements } from "./append.ts";
 import { logPagesQuery } from "./log-pages.ts";
 import { createPool } from "./pool.ts";
-import { enqueueQuery, mergeState, type Queryable } from "./run-writes.ts";
+import { enqueueQuery, lockStates, type Queryable, storeState } from "./run-writes.ts";
 import { postgresSearch } from "./search.ts";
 import { PostgresSignals } from "./signals.ts";
 import { traceText, traceValues } from "./trace-writes.ts";
@@ -212,26 +213,40 @@ export class PostgresDb implements Database {
   async writeLogs(writes: readonly LogWrite[], { again = false } = {}): Promise<ReadonlySet<string>> {
     const append = this.#append(writes);
     const changes = writes.filter(({ stateChange, replaces }) => stateChange ?? replaces);
-    const rows =
+    // Another transaction may hold what is written here and wait for the rest. Nothing of a try that was taken back is left.
+    const rows = await retried(() =>
       changes.length === 0
-        ? await this.#run<{ run_id: string }>(this.#logPool, append)
-        : await this.#transaction(this.#logPool, async (client) => {
-            const owned = (await client.query<{ run_id: string }>(append)).rows;
-            const kept = new Set(owned.map((row) => row.run_id));
-            for (const { runId, sessionId, stateChange, replaces, row } of changes.toSorted(bySession)) {
-              if (!kept.has(runId)) continue;
-              if (stateChange)
-                await mergeState(client, this.#schema, sessionId, stateChange, row?.at ?? Date.now());
-              if (replaces !== undefined) {
-                const replace = replaceRun(this.#engine.db, replaces, runId).compile();
-                await client.query({ text: replace.sql, values: [...replace.parameters] });
-              }
-            }
-            return owned;
-          });
+        ? this.#run<{ run_id: string }>(this.#logPool, append)
+        : this.#transaction(this.#logPool, (client) => this.#appendAndChange(client, append, changes)),
+    );
     const kept = new Set(rows.map((row) => row.run_id));
     if (again) for (const runId of await endedByThese(this.#logDb, writes)) kept.add(runId);
     return new Set(writes.map((write) => write.runId).filter((runId) => !kept.has(runId)));
+  }
+
+  /** The sessions are locked before the runs, as a run that is accepted into one of them does it too. */
+  async #appendAndChange(
+    client: Queryable,
+    append: { name?: string; text: string; values: unknown[] },
+    changes: readonly LogWrite[],
+  ): Promise<{ run_id: string }[]> {
+    const changed = changes.flatMap(({ sessionId, stateChange }) => (stateChange ? [sessionId] : []));
+    const states = await lockStates(client, this.#schema, changed);
+    const owned = (await client.query<{ run_id: string }>(append)).rows;
+    const kept = new Set(owned.map((row) => row.run_id));
+    for (const { runId, sessionId, stateChange, replaces, row } of changes) {
+      if (!kept.has(runId)) continue;
+      if (stateChange) {
+        const state = changedState(states.get(sessionId) ?? {}, stateChange);
+        states.set(sessionId, state);
+        await storeState(client, this.#schema, sessionId, state, row?.at ?? Date.now());
+      }
+      if (replaces !== undefined) {
+        const replace = replaceRun(this.#engine.db, replaces, runId).compile();
+        await client.query({ text: replace.sql, values: [...replace.parameters] });
+      }
+    }
+    return owned;
   }
 
   #makeTraceLog(): TraceLog {
@@ -386,10 +401,6 @@ async function retried<T>(transaction: () => Promise<T>): Promise<T> {
   }
 }
 
-function bySession(a: LogWrite, b: LogWrite): number {
-  return a.sessionId < b.sessionId ? -1 : 1;
-}
-
 /**
  * The pool as Kysely takes it, with errors that say that the database is away. A connection that failed without a word from
  * PostgreSQL may be dead without knowing it, or still be at the statement that was given up: nobody gets it again.
@@ -413,7 +424,7 @@ function telling(pool: pg.Pool): PostgresPool {
         }
       };
       const release = (discard?: boolean) => client.release(discard === true || lost !== undefined);
-      return { query, release } as PostgresPoolClient;
+      return { query, release } as unknown as PostgresPoolClient;
     },
     end: () => pool.end(),
     options: pool.options,
