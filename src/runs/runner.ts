@@ -72,6 +72,7 @@ export class DurableRunner implements Runner {
         await queue.release(runId, identity.attempt);
         options.db.signals().publish({ kind: "queue" });
       },
+      end: ({ runId, identity }, reason) => options.db.queue().end(runId, identity.attempt, reason),
       onEnded: options.onEnded,
     });
     this.#lease = new NodeLease(newId(), {

@@ -2,6 +2,7 @@ import { type Database, tool } from "agentos-ts";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import * as z from "zod";
 import { engines } from "../support/engines.ts";
+import { refuseChanges } from "../support/refusing-trigger.ts";
 import { runsOf } from "../support/runs.ts";
 import { query } from "../support/second-connection.ts";
 import { startServer, type TestServer } from "../support/server.ts";
@@ -37,6 +38,17 @@ describe.each(engines)("on $name", (engine) => {
     const answer = await runsOf(server).create({ message, background: true });
     return ((await answer.json()) as { run_id: string }).run_id;
   };
+
+  test("a background run whose end the database refuses for good ends as error, and is not done again", async () => {
+    await refuseChanges(engine, location, "NEW.status = 'completed'");
+    const runId = await inBackground("hello");
+    const run = await vi.waitUntil(async () => {
+      const stored = await runsOf(server).get(runId);
+      return stored.status === "error" && stored;
+    }, 5_000);
+    expect(run).toMatchObject({ error_type: "run_fault", content: expect.stringContaining(runId) });
+    expect(server.model.requests).toHaveLength(1);
+  });
 
   test("a run that was to be cancelled ends when its process gives it back", async () => {
     const runId = await inBackground("[[tool=wait {}]]");
