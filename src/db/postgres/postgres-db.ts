@@ -124,9 +124,7 @@ export class PostgresDb implements Database {
     const control = onPool(this.#controlPool);
     this.#leases = new Leases(
       { ...this.#engine, transaction: (work) => retried(() => control.transaction().execute(work)) },
-      (alive) => {
-        this.#signals.alone = alive <= 1;
-      },
+      (alive) => this.#signals.beaten(alive <= 1),
     );
     const listenUrl = options.listenUrl ?? (process.env["AGENTOS_LISTEN_URL"] || url);
     withoutPassword(listenUrl, "listenUrl");
