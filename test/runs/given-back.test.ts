@@ -70,10 +70,8 @@ describe.each(engines)("on $name", (engine) => {
     await vi.waitUntil(() => server.model.requests.length > 0);
     const told: string[] = [];
     db.signals().subscribe({ signal: ({ kind }) => told.push(kind) });
-    const closed = server.os.close();
-    await vi.waitUntil(() => goOn !== undefined, 5_000);
-    goOn!();
-    await closed;
+    // It comes to a checkpoint before its tool is called.
+    await server.os.close();
     expect(told).toContain("queue");
   });
 });
