@@ -4,7 +4,7 @@ import type { Engine } from "./engine.ts";
 import type { Tables } from "./schema.ts";
 import { endStored } from "./stored-end.ts";
 
-/** Runs that are dealt with in one transaction. */
+/** Runs that are looked for at once. */
 const batch = 50;
 
 /** How often the process of a run may be lost without a checkpoint in between: then the run is to blame. */
@@ -16,6 +16,8 @@ export interface Swept {
   ended: string[];
   /** Ids of background runs that wait for another process now. */
   requeued: string[];
+  /** Runs that should have ended and did not. They are tried again with the next sweep. */
+  failed: { runId: string; error: unknown }[];
 }
 
 /** Which processes are alive, and what becomes of the runs of those that are not. All times are the database's. */
@@ -65,23 +67,56 @@ export class Leases {
 
   /** Puts the background runs of dead processes back into the queue, and ends their others. */
   async sweep(): Promise<Swept> {
-    const swept: Swept = { ended: [], requeued: [] };
-    for (let found = batch; found === batch; ) {
-      found = await this.#engine.transaction(async (db) => {
-        const rows = await this.#engine.lockedByNobody(this.#orphans(db)).execute();
-        for (const row of rows) {
-          const reason = endOf(row);
-          if (reason) await endStored(this.#engine, db, row, reason);
-          else await this.#requeue(db, row);
-          (reason ? swept.ended : swept.requeued).push(row.run_id);
-        }
-        return rows.length;
-      });
-    }
+    const swept: Swept = { ended: [], requeued: [], failed: [] };
+    while (await this.#sweepBatch(swept));
     await this.#engine.transaction(async (db) => {
       await db.deleteFrom("nodes").where("lease_until", "<", this.#engine.now).execute();
     });
     return swept;
+  }
+
+  /** @returns whether there may be more */
+  async #sweepBatch(swept: Swept): Promise<boolean> {
+    const failed = swept.failed.map(({ runId }) => runId);
+    const ending: string[] = [];
+    const found = await this.#engine.transaction(async (db) => {
+      const orphans =
+        failed.length === 0 ? this.#orphans(db) : this.#orphans(db).where("run_id", "not in", failed);
+      const rows = await this.#engine.lockedByNobody(orphans).execute();
+      ending.length = 0;
+      const requeued: string[] = [];
+      for (const row of rows) {
+        if (endOf(row)) ending.push(row.run_id);
+        else {
+          await this.#requeue(db, row);
+          requeued.push(row.run_id);
+        }
+      }
+      return { count: rows.length, requeued };
+    });
+    swept.requeued.push(...found.requeued);
+    // Each by itself: one that cannot be ended, or whose log takes too long to read, must not keep the others back.
+    for (const runId of ending) {
+      try {
+        if (await this.#end(runId)) swept.ended.push(runId);
+      } catch (error) {
+        swept.failed.push({ runId, error });
+        // Looked for anew, so that a database that is away ends the sweep instead of failing each of them.
+        return true;
+      }
+    }
+    return found.count === batch;
+  }
+
+  /** @returns whether it was this that ended the run */
+  #end(runId: string): Promise<boolean> {
+    return this.#engine.transaction(async (db) => {
+      const orphan = this.#orphans(db).where("run_id", "=", runId);
+      const row = await this.#engine.lockedByNobody(orphan).executeTakeFirst();
+      const reason = row && endOf(row);
+      if (reason) await endStored(this.#engine, db, row, reason);
+      return reason !== undefined;
+    });
   }
 
   async #requeue(db: Kysely<Tables>, row: Selectable<Tables["runs"]>): Promise<void> {

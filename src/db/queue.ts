@@ -1,5 +1,5 @@
 import { type RawBuilder, type Selectable, sql } from "kysely";
-import type { AgentOSError, RunCancelledError } from "../errors.ts";
+import { type AgentOSError, RunCancelledError } from "../errors.ts";
 import type { RunStatus } from "../events/run.ts";
 import type { Engine } from "./engine.ts";
 import { type PreparedQuery, prepareSql } from "./prepared.ts";
@@ -142,15 +142,23 @@ export class Queue {
     });
   }
 
-  /** Puts a background run back that this process does not go on with. That is no crash. */
+  /**
+   * Puts a background run back that this process does not go on with. That is no crash. One that was to be cancelled ends.
+   */
   async release(runId: string, attempt: number): Promise<void> {
     await this.#engine.transaction(async (db) => {
+      const row = await this.#engine
+        .locked(db.selectFrom("runs").selectAll("runs").where("run_id", "=", runId))
+        .executeTakeFirst();
+      if (row?.attempt !== attempt || row.status !== "running") return;
+      if (row.cancel_requested_at !== null) {
+        await endStored(this.#engine, db, row, new RunCancelledError("The run was cancelled."));
+        return;
+      }
       await db
         .updateTable("runs")
         .set({ status: "pending", node_id: null, attempt: attempt + 1 })
         .where("run_id", "=", runId)
-        .where("attempt", "=", attempt)
-        .where("status", "=", "running")
         .execute();
     });
   }

@@ -10,6 +10,7 @@ import {
   DatabaseUnavailableError,
   LeaseLostError,
   RunCancelledError,
+  RunFaultError,
   RunLostError,
   RunReleasedError,
   RunTimeoutError,
@@ -39,6 +40,8 @@ export interface ExecutionParts {
   telemetry: Telemetry | undefined;
   /** Puts a run back into the queue that this process does not go on with. */
   giveBack: (run: LiveRun) => Promise<void>;
+  /** Ends a run in the database, where what it came to cannot be stored. */
+  end: (run: LiveRun, reason: AgentOSError) => Promise<void>;
   /** Is told each run that has ended, once its end is stored. */
   onEnded: ((run: Run) => void) | undefined;
 }
@@ -49,6 +52,7 @@ export class Execution {
   readonly #afterRun: AfterRun;
   readonly #telemetry: Telemetry | undefined;
   readonly #giveBack: (run: LiveRun) => Promise<void>;
+  readonly #end: ExecutionParts["end"];
   readonly #onEnded: ((run: Run) => void) | undefined;
 
   constructor(parts: ExecutionParts) {
@@ -56,6 +60,7 @@ export class Execution {
     this.#afterRun = parts.afterRun;
     this.#telemetry = parts.telemetry;
     this.#giveBack = parts.giveBack;
+    this.#end = parts.end;
     this.#onEnded = parts.onEnded;
   }
 
@@ -116,7 +121,7 @@ export class Execution {
       }
     } catch (error) {
       if (isOthers(run, error)) await this.#release(run, error);
-      else if (!(await this.#endedElsewhere(run, error, store))) this.#notStored(run, error);
+      else if (!(await this.#endedElsewhere(run, error, store))) await this.#notStored(run, error);
     }
   }
 
@@ -213,7 +218,7 @@ export class Execution {
     };
   }
 
-  #notStored(run: LiveRun, error: unknown): void {
+  async #notStored(run: LiveRun, error: unknown): Promise<void> {
     const failure = error instanceof Error ? error : new Error(String(error));
     this.#logger.error({ err: failure, ...run.logIds }, "the run's end was not stored");
     const known = failure instanceof AgentOSError;
@@ -228,6 +233,14 @@ export class Execution {
         metrics: run.fold.metrics,
       },
       failure,
+    );
+    if (!run.identity.background) return;
+    // Given back, it would be done again, and fail in the same way, for ever.
+    const reason = new RunFaultError(
+      `What the run came to could not be stored. Look for ${run.runId} in the server's log.`,
+    );
+    await this.#end(run, reason).catch((cause: unknown) =>
+      this.#logger.error({ err: cause, ...run.logIds }, "nor could the run be ended"),
     );
   }
 }

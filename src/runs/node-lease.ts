@@ -134,9 +134,12 @@ export class NodeLease {
     if (performance.now() - (this.#renewedAt ?? 0) > options.lease / 2) await this.#beat();
     // Whoever was cut off from the database was so hardly alone: the others are given time to say that they live.
     if (performance.now() - this.#regainedAt < options.lease) return;
-    const { ended, requeued } = await leases().sweep();
+    const { ended, requeued, failed } = await leases().sweep();
     for (const run_id of ended) logger.warn({ run_id }, "ended a run whose server had stopped");
     for (const run_id of requeued) logger.warn({ run_id }, "a run whose server had stopped waits again");
+    for (const { runId, error } of failed) {
+      logger.error({ err: error, run_id: runId }, "a run whose server had stopped could not be ended");
+    }
     if (requeued.length > 0) onRequeued();
   }
 

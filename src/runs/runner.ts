@@ -66,10 +66,13 @@ export class DurableRunner implements Runner {
       logger: options.logger,
       afterRun: this.#afterRun,
       telemetry: options.telemetry,
-      giveBack: ({ runId, identity }) =>
-        identity.background
-          ? options.db.queue().release(runId, identity.attempt)
-          : options.db.queue().end(runId, identity.attempt, new ServerStoppedError()),
+      giveBack: async ({ runId, identity }) => {
+        const queue = options.db.queue();
+        if (!identity.background) return queue.end(runId, identity.attempt, new ServerStoppedError());
+        await queue.release(runId, identity.attempt);
+        options.db.signals().publish({ kind: "queue" });
+      },
+      end: ({ runId, identity }, reason) => options.db.queue().end(runId, identity.attempt, reason),
       onEnded: options.onEnded,
     });
     this.#lease = new NodeLease(newId(), {

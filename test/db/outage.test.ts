@@ -89,6 +89,21 @@ describe("while PostgreSQL is away", () => {
   });
 });
 
+test("a connection that died without a word is given up: the next sign of life goes over a new one", {
+  timeout: 30_000,
+}, async () => {
+  const { proxy, url } = await proxyOf(await postgres.createLocation());
+  const db = new PostgresDb({ url });
+  await db.open();
+  await db.leases().beat("node", 60_000);
+  proxy.freeze();
+  await expect(db.leases().beat("node", 60_000)).rejects.toThrow("The database does not answer");
+  await db.leases().beat("node", 60_000);
+  proxy.stop();
+  await db.close();
+  await proxy.close();
+});
+
 test("an app that is served by another server is not ready while its database is away, and then is", async () => {
   const { proxy, url } = await proxyOf(await postgres.createLocation());
   proxy.stop();

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { type Database, PostgresDb, SqliteDb } from "agentos-ts";
 import pg from "pg";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { engines } from "../support/engines.ts";
 import { proxyOf, type TcpProxy } from "../support/tcp-proxy.ts";
 
@@ -170,6 +170,18 @@ describe("between processes on PostgreSQL", () => {
     here.signals().publish({ kind: "queue" });
     expect(await next).toEqual({ kind: "queue" });
     expect(ear.heard).toHaveLength(1);
+  });
+
+  test("a process that believed to be alone sends again as soon as another one starts", async () => {
+    const connected = new Ear(here).connected();
+    await connected;
+    await here.leases().beat("here", 60_000);
+    await there.leases().beat("there", 60_000);
+    // The other one's greeting is on its way.
+    await vi.waitUntil(() => {
+      here.signals().publish({ kind: "queue" });
+      return ear.heard.length > 0;
+    });
   });
 
   test("a close does not wait for a database that says nothing", async () => {

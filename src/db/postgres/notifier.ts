@@ -24,6 +24,7 @@ export class Notifier {
   readonly #report: (error: Error | undefined) => void;
   readonly #pending = new PendingSignals();
   readonly #stop = new AbortController();
+  #isNew = false;
   #sending: Promise<void> | undefined;
 
   /**
@@ -42,8 +43,18 @@ export class Notifier {
   }
 
   send(signal: Signal): void {
-    if (this.#stop.signal.aborted) return;
     this.#pending.add(signal);
+    this.#start();
+  }
+
+  /** Says to the others that this process is there. */
+  greet(): void {
+    this.#isNew = true;
+    this.#start();
+  }
+
+  #start(): void {
+    if (this.#stop.signal.aborted) return;
     this.#sending ??= this.#sendAll().finally(() => {
       this.#sending = undefined;
     });
@@ -59,10 +70,11 @@ export class Notifier {
   async #sendAll(): Promise<void> {
     // What is published in one turn goes together.
     await null;
-    for (let failures = 0; this.#pending.size > 0; ) {
+    for (let failures = 0; this.#isNew || this.#pending.size > 0; ) {
       const signals = this.#pending.take();
       try {
         await this.#pool.query(notifyText, [this.#channel, payloadsOf(this.#sender, signals)]);
+        this.#isNew = false;
         failures = 0;
         this.#report(undefined);
       } catch (error) {

@@ -1,5 +1,5 @@
 import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient, sql } from "kysely";
-import type pg from "pg";
+import pg from "pg";
 import {
   AgentOSError,
   ConfigurationError,
@@ -30,6 +30,7 @@ import { Queue } from "../queue.ts";
 import type { Acceptance, LogWrite } from "../records.ts";
 import type { Tables } from "../schema.ts";
 import { createServerStore, type ServerStore } from "../server-store.ts";
+import { changedState } from "../session-state.ts";
 import type { Signals } from "../signals.ts";
 import { type Store, storeFactory } from "../store.ts";
 import type { UsageLog } from "../usage.ts";
@@ -39,7 +40,7 @@ import { AcceptBatches } from "./accept-batches.ts";
 import { appendStatements } from "./append.ts";
 import { logPagesQuery } from "./log-pages.ts";
 import { createPool } from "./pool.ts";
-import { enqueueQuery, mergeState, type Queryable } from "./run-writes.ts";
+import { enqueueQuery, lockStates, type Queryable, storeState } from "./run-writes.ts";
 import { postgresSearch } from "./search.ts";
 import { PostgresSignals } from "./signals.ts";
 import { traceText, traceValues } from "./trace-writes.ts";
@@ -123,9 +124,7 @@ export class PostgresDb implements Database {
     const control = onPool(this.#controlPool);
     this.#leases = new Leases(
       { ...this.#engine, transaction: (work) => retried(() => control.transaction().execute(work)) },
-      (alive) => {
-        this.#signals.alone = alive <= 1;
-      },
+      (alive) => this.#signals.beaten(alive <= 1),
     );
     const listenUrl = options.listenUrl ?? (process.env["AGENTOS_LISTEN_URL"] || url);
     withoutPassword(listenUrl, "listenUrl");
@@ -212,26 +211,40 @@ export class PostgresDb implements Database {
   async writeLogs(writes: readonly LogWrite[], { again = false } = {}): Promise<ReadonlySet<string>> {
     const append = this.#append(writes);
     const changes = writes.filter(({ stateChange, replaces }) => stateChange ?? replaces);
-    const rows =
+    // Another transaction may hold what is written here and wait for the rest. Nothing of a try that was taken back is left.
+    const rows = await retried(() =>
       changes.length === 0
-        ? await this.#run<{ run_id: string }>(this.#logPool, append)
-        : await this.#transaction(this.#logPool, async (client) => {
-            const owned = (await client.query<{ run_id: string }>(append)).rows;
-            const kept = new Set(owned.map((row) => row.run_id));
-            for (const { runId, sessionId, stateChange, replaces, row } of changes.toSorted(bySession)) {
-              if (!kept.has(runId)) continue;
-              if (stateChange)
-                await mergeState(client, this.#schema, sessionId, stateChange, row?.at ?? Date.now());
-              if (replaces !== undefined) {
-                const replace = replaceRun(this.#engine.db, replaces, runId).compile();
-                await client.query({ text: replace.sql, values: [...replace.parameters] });
-              }
-            }
-            return owned;
-          });
+        ? this.#run<{ run_id: string }>(this.#logPool, append)
+        : this.#transaction(this.#logPool, (client) => this.#appendAndChange(client, append, changes)),
+    );
     const kept = new Set(rows.map((row) => row.run_id));
     if (again) for (const runId of await endedByThese(this.#logDb, writes)) kept.add(runId);
     return new Set(writes.map((write) => write.runId).filter((runId) => !kept.has(runId)));
+  }
+
+  /** The sessions are locked before the runs, as a run that is accepted into one of them does it too. */
+  async #appendAndChange(
+    client: Queryable,
+    append: { name?: string; text: string; values: unknown[] },
+    changes: readonly LogWrite[],
+  ): Promise<{ run_id: string }[]> {
+    const changed = changes.flatMap(({ sessionId, stateChange }) => (stateChange ? [sessionId] : []));
+    const states = await lockStates(client, this.#schema, changed);
+    const owned = (await client.query<{ run_id: string }>(append)).rows;
+    const kept = new Set(owned.map((row) => row.run_id));
+    for (const { runId, sessionId, stateChange, replaces, row } of changes) {
+      if (!kept.has(runId)) continue;
+      if (stateChange) {
+        const state = changedState(states.get(sessionId) ?? {}, stateChange);
+        states.set(sessionId, state);
+        await storeState(client, this.#schema, sessionId, state, row?.at ?? Date.now());
+      }
+      if (replaces !== undefined) {
+        const replace = replaceRun(this.#engine.db, replaces, runId).compile();
+        await client.query({ text: replace.sql, values: [...replace.parameters] });
+      }
+    }
+    return owned;
   }
 
   #makeTraceLog(): TraceLog {
@@ -386,20 +399,30 @@ async function retried<T>(transaction: () => Promise<T>): Promise<T> {
   }
 }
 
-function bySession(a: LogWrite, b: LogWrite): number {
-  return a.sessionId < b.sessionId ? -1 : 1;
-}
-
-/** The pool as Kysely takes it, with errors that say that the database is away. */
+/**
+ * The pool as Kysely takes it, with errors that say that the database is away. A connection that failed without a word from
+ * PostgreSQL may be dead without knowing it, or still be at the statement that was given up: nobody gets it again.
+ */
 function telling(pool: pg.Pool): PostgresPool {
-  const tell = (error: unknown) => {
-    throw unavailable(error);
-  };
   return {
     async connect() {
-      const client = (await pool.connect().catch(tell)) as pg.PoolClient & PostgresPoolClient;
-      const query = (text: string, values: readonly unknown[]) => client.query(text, values).catch(tell);
-      return { query, release: () => client.release() } as PostgresPoolClient;
+      const client = await pool.connect().catch((error: unknown) => {
+        throw unavailable(error);
+      });
+      let lost: unknown;
+      const query = async (text: string, values: readonly unknown[]) => {
+        // A rollback would only wait as long as what came before it.
+        if (lost !== undefined) throw lost;
+        try {
+          return await client.query(text, [...values]);
+        } catch (error) {
+          const told = unavailable(error);
+          if (!(error instanceof pg.DatabaseError)) lost = told;
+          throw told;
+        }
+      };
+      const release = (discard?: boolean) => client.release(discard === true || lost !== undefined);
+      return { query, release } as unknown as PostgresPoolClient;
     },
     end: () => pool.end(),
     options: pool.options,

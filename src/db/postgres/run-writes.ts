@@ -11,9 +11,7 @@ import {
   type Value,
 } from "../queries/accept.ts";
 import { roomIn } from "../queries/room.ts";
-import type { StateChange } from "../records.ts";
 import type { Tables } from "../schema.ts";
-import { changedState } from "../session-state.ts";
 
 /** What a statement is run with: a connection, or the pool. */
 export interface Queryable {
@@ -137,22 +135,37 @@ function typed(column: string, value: unknown): RawBuilder<unknown> {
   }
 }
 
-/** Merges what a run changed into its session's state. Stands inside a transaction. */
-export async function mergeState(
+/**
+ * The states of sessions, which are locked, in the order of their key, until the transaction ends. One that was deleted is
+ * left out.
+ */
+export async function lockStates(
+  client: Queryable,
+  schema: string,
+  sessionIds: readonly string[],
+): Promise<Map<string, JsonObject>> {
+  if (sessionIds.length === 0) return new Map();
+  const { rows } = await client.query<{ session_id: string; state: string }>({
+    text: `SELECT session_id, state FROM ${sessionsOf(schema)} WHERE session_id = ANY($1::text[]) ORDER BY session_id FOR UPDATE`,
+    values: [sessionIds],
+  });
+  return new Map(rows.map(({ session_id, state }) => [session_id, JSON.parse(state) as JsonObject]));
+}
+
+/** Stores the state of a session. */
+export async function storeState(
   client: Queryable,
   schema: string,
   sessionId: string,
-  change: StateChange,
+  state: JsonObject,
   at: number,
 ): Promise<void> {
-  const sessions = `"${schema.replaceAll('"', '""')}"."sessions"`;
-  const { rows } = await client.query<{ state: string }>({
-    text: `SELECT state FROM ${sessions} WHERE session_id = $1 FOR UPDATE`,
-    values: [sessionId],
-  });
-  const state = changedState(JSON.parse(rows[0]?.state ?? "{}") as JsonObject, change);
   await client.query({
-    text: `UPDATE ${sessions} SET state = $2, updated_at = $3 WHERE session_id = $1`,
+    text: `UPDATE ${sessionsOf(schema)} SET state = $2, updated_at = $3 WHERE session_id = $1`,
     values: [sessionId, JSON.stringify(state), at],
   });
+}
+
+function sessionsOf(schema: string): string {
+  return `"${schema.replaceAll('"', '""')}"."sessions"`;
 }

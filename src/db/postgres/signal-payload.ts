@@ -8,7 +8,8 @@ import type { Signal } from "../signals.ts";
 const payloadLimit = 7_999;
 
 /**
- * Signals as payloads of NOTIFY, as many in each as fit: a JSON array of who sends them and the signals.
+ * Signals as payloads of NOTIFY, as many in each as fit: a JSON array of who sends them and the signals. Without any it is
+ * one that says who is there.
  *
  * @param sender - by what a process knows its own again
  */
@@ -28,7 +29,7 @@ export function payloadsOf(sender: string, signals: readonly Signal[]): string[]
     payload += `,${json}`;
     bytes += more;
   }
-  if (payload !== start) payloads.push(`${payload}]`);
+  if (payload !== start || payloads.length === 0) payloads.push(`${payload}]`);
   return payloads;
 }
 

@@ -28,8 +28,8 @@ export class PostgresSignals implements Signals {
   readonly #failed = new Set<"send" | "listen">();
   #isOpen = false;
   #subscribed = false;
-  /** Whether no other process is alive: then nothing has to be sent. */
-  alone = false;
+  /** Whether no other process is alive: then nothing has to be sent. Undefined before the first sign of life here. */
+  #alone: boolean | undefined;
 
   constructor({ pool, listenUrl, schema }: Parts) {
     const channel = channelOf(schema);
@@ -48,7 +48,13 @@ export class PostgresSignals implements Signals {
 
   publish(signal: Signal): void {
     this.#local.publish(signal);
-    if (!this.alone) this.#notifier.send(signal);
+    if (!this.#alone) this.#notifier.send(signal);
+  }
+
+  /** This process has given a sign of life. The first time, the others are told: they may believe to be alone. */
+  beaten(alone: boolean): void {
+    if (this.#alone === undefined) this.#notifier.greet();
+    this.#alone = alone;
   }
 
   subscribe(listener: SignalListener): () => void {
@@ -70,6 +76,7 @@ export class PostgresSignals implements Signals {
   #receive(payload: string): void {
     const { sender, signals } = readPayload(payload);
     if (sender === this.#sender) return;
+    this.#alone &&= false;
     for (const signal of signals) this.#local.deliver(signal);
   }
 

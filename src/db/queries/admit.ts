@@ -59,15 +59,25 @@ async function admitted(
     const columns = mediaParameters(run, file);
     for (const query of storeMedia(db, (name) => columns[name])) await query.execute();
   }
-  const interrupted = busy.filter(({ status }) => status === "running").map(({ run_id }) => run_id);
-  if (interrupted.length > 0) {
-    await db
-      .updateTable("runs")
-      .set({ cancel_requested_at: engine.now })
-      .where("run_id", "in", interrupted)
-      .execute();
-  }
+  const interrupted = await interrupt(
+    engine,
+    db,
+    busy.flatMap(({ run_id, status }) => (status === "running" ? [run_id] : [])),
+  );
   return { kind: "accepted", session, begun: run.begins, interrupted };
+}
+
+/** Marks runs to be cancelled. @returns the ids of those that had not ended or paused by then */
+async function interrupt({ now }: Engine, db: Kysely<Tables>, runIds: readonly string[]): Promise<string[]> {
+  if (runIds.length === 0) return [];
+  const marked = await db
+    .updateTable("runs")
+    .set({ cancel_requested_at: now })
+    .where("run_id", "in", runIds)
+    .where("status", "=", "running")
+    .returning("run_id")
+    .execute();
+  return marked.map(({ run_id }) => run_id);
 }
 
 /** @throws {Refused} when the key is taken. Who sends the same key at the same time waits for this transaction. */

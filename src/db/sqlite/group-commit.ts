@@ -128,16 +128,24 @@ export class GroupCommit {
       const failure = this.#failed(error);
       // One of them is to blame, and only that one may fail; unless it is the disk.
       const all = works.length === 1 || failure instanceof DatabaseUnavailableError;
-      for (const work of works) all ? work.reject(failure) : this.#single(work);
+      if (all) for (const work of works) work.reject(failure);
+      else this.#singly(works);
     }
   }
 
-  #single(work: Work): void {
-    try {
-      this.#answer([work], this.#commit([work]));
-    } catch (error) {
-      work.reject(this.#failed(error));
+  /** Commits each by itself, and answers all that succeed at once: the disk is waited for once. */
+  #singly(works: readonly Work[]): void {
+    const done: Work[] = [];
+    const results: unknown[] = [];
+    for (const work of works) {
+      try {
+        results.push(...this.#commit([work]));
+        done.push(work);
+      } catch (error) {
+        work.reject(this.#failed(error));
+      }
     }
+    if (done.length > 0) this.#answer(done, results);
   }
 
   #commit(works: readonly Work[]): unknown[] {

@@ -94,6 +94,11 @@ export class RunProgressStore {
     const at = Date.now();
     const attempt = row.attempt + 1;
     const continued = await this.#engine.transaction(async (db) => {
+      // Its place in the order is that of its commit, as of one that is accepted; and one that is being deleted is gone.
+      const session = await this.#engine
+        .locked(db.selectFrom("sessions").select("session_id").where("session_id", "=", row.session_id))
+        .executeTakeFirst();
+      if (!session) return undefined;
       const updated = await db
         .updateTable("runs")
         .set({
@@ -102,6 +107,8 @@ export class RunProgressStore {
           checkpoint_index: lastIndex + 1,
           checkpoint: checkpointAfter(row, decided),
           pause_id: null,
+          // What was asked of it before its pause is answered by going on.
+          cancel_requested_at: null,
           crashes: 0,
           updated_at: at,
           ...(nodeId === undefined
