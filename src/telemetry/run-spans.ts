@@ -10,7 +10,7 @@ import {
   type Tracer,
   trace,
 } from "@opentelemetry/api";
-import type { ReadableSpan, SpanProcessor } from "@opentelemetry/sdk-trace";
+import type { ReadableSpan } from "@opentelemetry/sdk-trace";
 import type { TraceWrite } from "../db/traces.ts";
 import type { Message } from "../events/messages.ts";
 import type { RunMetrics, TokenUsage } from "../events/metrics.ts";
@@ -19,6 +19,7 @@ import type { ToolExecution } from "../events/tool-execution.ts";
 import { attributes as a, operations } from "./attributes.ts";
 import type { Content } from "./content.ts";
 import { inRun, remoteSpan, type SpanSink, startTrace } from "./provider.ts";
+import type { SpanOutlets } from "./span-outlets.ts";
 import { milliseconds, sizeOf, storedSpan } from "./stored-span.ts";
 import type { TraceSource, TraceWriter } from "./trace-writer.ts";
 
@@ -48,7 +49,7 @@ export interface SpanParts {
   /** Where they are stored; undefined where they are only sent on. */
   writer: TraceWriter | undefined;
   /** Where else they go. */
-  processors: readonly SpanProcessor[];
+  outlets: SpanOutlets;
 }
 
 /** Spans of one run that wait for its end at most. What tools make beyond is dropped. */
@@ -235,7 +236,7 @@ export class RunSpans implements SpanSink, TraceSource {
   }
 
   add(span: ReadableSpan, isForeign: boolean): void {
-    if (!isForeign) for (const processor of this.#parts.processors) processor.onEnd(span);
+    if (!isForeign) this.#parts.outlets.send(span);
     const { writer } = this.#parts;
     if (!writer) return;
     const isRoot = span.spanContext().spanId === this.#root.spanContext().spanId;
@@ -315,7 +316,7 @@ export class RunSpans implements SpanSink, TraceSource {
     const time = event.metrics.time_to_first_token;
     this.#output = content.text(event.event === "RunError" ? "error" : "output", said) ?? "";
     // What is stored has them beside the spans.
-    const isSent = this.#parts.processors.length > 0;
+    const isSent = !this.#parts.outlets.isEmpty;
     const input = isSent ? content.messages([bare("user", message)]) : undefined;
     const isAnswer = isSent && event.event !== "RunError";
     const output = isAnswer ? content.messages([bare("assistant", said)]) : undefined;
