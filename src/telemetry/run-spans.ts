@@ -23,6 +23,12 @@ import type { SpanOutlets } from "./span-outlets.ts";
 import { milliseconds, sizeOf, storedSpan } from "./stored-span.ts";
 import type { TraceSource, TraceWriter } from "./trace-writer.ts";
 
+/** A model as telemetry names it. */
+export interface RunModel {
+  id: string;
+  provider: string;
+}
+
 /** A run that is traced. */
 export interface TracedRun {
   runId: string;
@@ -31,6 +37,8 @@ export interface TracedRun {
   agentName: string | undefined;
   userId: string | undefined;
   message: string;
+  /** The model that it asks. */
+  model: RunModel;
   attempt: number;
   /** The span above it, as W3C's header has it. */
   traceparent?: string;
@@ -105,6 +113,8 @@ export class RunSpans implements SpanSink, TraceSource {
             [a.agentName]: name,
             [a.conversation]: run.sessionId,
             [a.runId]: run.runId,
+            [a.requestModel]: run.model.id,
+            [a.provider]: run.model.provider,
             ...(run.userId !== undefined && { [a.userId]: run.userId }),
             ...(run.attempt > 1 && { [a.attempt]: run.attempt }),
           },
@@ -121,17 +131,13 @@ export class RunSpans implements SpanSink, TraceSource {
     return this.#bytes;
   }
 
-  /** The model that the run asks. */
-  model(model: string, provider: string): void {
-    this.#root.setAttributes({ [a.requestModel]: model, [a.provider]: provider });
-  }
-
   /** A turn of the model begins. */
-  modelRequested(model: string, provider: string, messages: readonly Message[], stream: boolean): void {
-    const span = this.#child(`${operations.chat} ${model}`, SpanKind.CLIENT, {
+  modelRequested(messages: readonly Message[], stream: boolean): void {
+    const { id, provider } = this.#run.model;
+    const span = this.#child(`${operations.chat} ${id}`, SpanKind.CLIENT, {
       [a.operation]: operations.chat,
       [a.provider]: provider,
-      [a.requestModel]: model,
+      [a.requestModel]: id,
       [a.requestStream]: stream,
     });
     this.#chat = { span, messages, count: messages.length };

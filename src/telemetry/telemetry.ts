@@ -143,7 +143,6 @@ export class RunTelemetry {
   readonly #run: TracedRun & MeteredRun;
   readonly #telemetry: Telemetry;
   readonly #spans: RunSpans | undefined;
-  #model = { id: "", provider: "" };
 
   constructor(run: TracedRun & MeteredRun, telemetry: Telemetry, spans: RunSpans | undefined) {
     this.#run = run;
@@ -164,7 +163,7 @@ export class RunTelemetry {
 
   /** A turn of the model begins. The list of messages may grow afterwards. */
   modelRequested(messages: readonly Message[], stream: boolean): void {
-    this.#safely(() => this.#spans?.modelRequested(this.#model.id, this.#model.provider, messages, stream));
+    this.#safely(() => this.#spans?.modelRequested(messages, stream));
   }
 
   /** The model failed, and is asked again after some seconds. */
@@ -175,7 +174,7 @@ export class RunTelemetry {
   /** A turn of the model has ended. */
   modelAnswered(message: Message, usage: TokenUsage): void {
     this.#safely(() => {
-      this.#spans?.modelAnswered(message, usage, costOf(this.#telemetry.prices, this.#model, usage));
+      this.#spans?.modelAnswered(message, usage, costOf(this.#telemetry.prices, this.#run.model, usage));
     });
   }
 
@@ -191,10 +190,6 @@ export class RunTelemetry {
 
   #take(event: RunEventBody): void {
     switch (event.event) {
-      case "RunStarted":
-        this.#model = { id: event.model, provider: event.model_provider };
-        this.#spans?.model(event.model, event.model_provider);
-        break;
       case "ToolCallStarted":
         this.#spans?.toolStarted(event.tool);
         break;
@@ -215,7 +210,7 @@ export class RunTelemetry {
       case "RunError":
       case "RunCancelled": {
         const status = statuses[event.event];
-        this.#telemetry.meters.runEnded(this.#run, this.#model, status, event.metrics);
+        this.#telemetry.meters.runEnded(this.#run, status, event.metrics);
         this.#spans?.end(status, event);
         break;
       }
