@@ -19,6 +19,7 @@ import type { ToolExecution } from "../events/tool-execution.ts";
 import { attributes as a, operations } from "./attributes.ts";
 import type { Content } from "./content.ts";
 import { inRun, remoteSpan, type SpanSink, startTrace } from "./provider.ts";
+import { withoutSecrets } from "./secrets.ts";
 import type { SpanOutlets } from "./span-outlets.ts";
 import { milliseconds, sizeOf, storedSpan } from "./stored-span.ts";
 import type { TraceSource, TraceWriter } from "./trace-writer.ts";
@@ -241,7 +242,8 @@ export class RunSpans implements SpanSink, TraceSource {
     this.#root.end(this.#time());
   }
 
-  add(span: ReadableSpan, isForeign: boolean): void {
+  add(made: ReadableSpan, isForeign: boolean): void {
+    const span = withoutSecrets(made);
     if (!isForeign) this.#parts.outlets.send(span);
     const { writer } = this.#parts;
     if (!writer) return;
