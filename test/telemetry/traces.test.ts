@@ -3,8 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { engines } from "../support/engines.ts";
 import { send } from "../support/memories.ts";
 import { add, boom } from "../support/run-tools.ts";
+import { query } from "../support/second-connection.ts";
 import { startServer, type TestServer } from "../support/server.ts";
-import { type FinishedRun, finished, flat, Traces } from "../support/traces.ts";
+import { type FinishedRun, finished, flat, type Trace, Traces } from "../support/traces.ts";
 
 const twoCalls = '[[tool=add {"a":1,"b":2}]] [[tool=boom {}]]';
 
@@ -12,13 +13,55 @@ describe.each(engines)("on $name", (engine) => {
   let server: TestServer;
   let traces: Traces;
   let db: Database;
+  let location: string;
 
   beforeAll(async () => {
-    db = engine.connect(await engine.createLocation());
+    location = await engine.createLocation();
+    db = engine.connect(location);
     server = await startServer({ db, agent: { tools: [add, boom], enableAgenticMemory: true } });
     traces = new Traces(server.url);
   });
   afterAll(() => server.close());
+
+  test("an answer has so many bytes of spans and no more; each run can be read whole by itself", async () => {
+    const traceId = "5bf92f3577b34da6a3ce929d0e0e4736";
+    const ids: string[] = [];
+    for (let i = 0; i < 4; i++) {
+      const answer = await fetch(`${server.url}/agents/copilot/runs`, {
+        method: "POST",
+        headers: { "content-type": "application/json", traceparent: `00-${traceId}-00f067aa0ba902b7-01` },
+        body: JSON.stringify({ message: "needle [[say=ok]]", stream: false, user_id: "large" }),
+      });
+      ids.push(((await answer.json()) as FinishedRun).run_id);
+      await traces.ofRun(ids[i]!);
+    }
+    const large = "x".repeat(3 * 1024 * 1024);
+    const returning = engine.name === "sqlite" ? "RETURNING run_id" : "";
+    await query(
+      engine,
+      location,
+      `UPDATE traces SET spans = replace(spans, 'needle', '${large}') WHERE user_id = 'large' ${returning}`,
+    );
+    const sizes = (all: Trace[]) =>
+      all.map(({ tree, spans_left_out: left = 0 }) => [flat(tree).length, left]);
+    const page = await traces.search({ filter: { op: "EQ", key: "user_id", value: "large" }, limit: 100 });
+    expect(page.meta).toMatchObject({ limit: 100, total_count: 4, total_pages: 1 });
+    expect(page.data.map(({ run_id }) => run_id)).toEqual(ids.toReversed());
+    expect(sizes(page.data)).toEqual([
+      [2, 0],
+      [2, 0],
+      [0, 2],
+      [0, 2],
+    ]);
+    expect(sizes([await traces.get(traceId)])).toEqual([[4, 4]]);
+    const last = await traces.get(traceId, `run_id=${ids[3]}`);
+    expect(sizes([last])).toEqual([[2, 0]]);
+    const chat = last.tree[0]!.spans![0]!;
+    expect(chat.input!.length).toBeGreaterThan(large.length);
+    expect(await traces.get(traceId, `span_id=${chat.id}`)).toMatchObject({ id: chat.id, input: chat.input });
+    const none = await fetch(`${server.url}/traces/${traceId}?span_id=00f067aa0ba902b7`);
+    expect([none.status, await none.json()]).toMatchObject([404, { detail: "Span not found" }]);
+  });
 
   test("a run with two tool calls is a tree of agent, model turns and tools, with what went in and out", async () => {
     const message = `sum ${twoCalls}`;

@@ -18,6 +18,14 @@ export const mostTracesCounted = 10_000;
 /** Runs that one trace shows. */
 const mostRuns = 200;
 
+/** Bytes of spans in one answer. A single run may have more. */
+const mostBytes = 8 * 1024 * 1024;
+
+/** How large the spans of a trace are. Neither engine reads them for it. */
+const size = sql<number>`CAST(octet_length(spans) AS integer)`.as("bytes");
+
+type Row = Parameters<typeof traceOf>[0];
+
 /** A part of a list. */
 interface Part {
   limit: number;
@@ -50,32 +58,74 @@ export class TraceStore {
     return { traces: rows.map(traceOf), total: await this.#count(rows.length, part, filter, expression) };
   }
 
-  /** The same with the spans of each. */
+  /** The same with the spans of each, the first ones that fit. */
   async listWithSpans(
     filter: TraceFilter,
     part: Part,
     expression?: TraceExpression,
   ): Promise<{ traces: TraceDetail[]; total: number }> {
     const rows = await this.#wanted(filter, expression)
-      .select([...traceColumns, "spans"])
+      .select([...traceColumns, size])
       .orderBy("start_time", "desc")
       .orderBy("run_id", "desc")
       .limit(part.limit)
       .offset(part.offset)
       .execute();
-    return { traces: rows.map(detailOf), total: await this.#count(rows.length, part, filter, expression) };
+    return {
+      traces: await this.#withSpans(rows),
+      total: await this.#count(rows.length, part, filter, expression),
+    };
   }
 
-  /** The runs of a trace with their spans, in the order in which they began; none where the principal has no such. */
+  /** The runs of a trace in the order in which they began, with the spans that fit; none where the principal has no such. */
   async get(traceId: string, runId?: string): Promise<TraceDetail[]> {
+    return this.#withSpans(await this.#runsOf(traceId, runId));
+  }
+
+  /** The same, but only the run that has a span has its spans. */
+  async getWithSpan(traceId: string, spanId: string, runId?: string): Promise<TraceDetail[]> {
+    const rows = await this.#runsOf(traceId, runId);
+    for (const row of rows) {
+      const [run] = await this.#withSpans([row]);
+      if (run!.spans.some(({ span_id }) => span_id === spanId)) return [run!];
+    }
+    return rows.map((row) => detailOf(row, undefined));
+  }
+
+  #runsOf(traceId: string, runId?: string) {
     let query = this.#wanted(runId === undefined ? {} : { runId })
-      .select([...traceColumns, "spans"])
+      .select([...traceColumns, size])
       .where((eb) => ofTrace(eb, traceId))
       .orderBy("start_time")
       .orderBy("run_id")
       .limit(mostRuns);
     if (runId !== undefined) query = query.where("run_id", "=", runId);
-    return (await query.execute()).map(detailOf);
+    return query.execute();
+  }
+
+  /** Reads the spans of traces, up to the first that does not fit. */
+  async #withSpans(rows: readonly (Row & { bytes: number })[]): Promise<TraceDetail[]> {
+    if (rows.length === 0) return [];
+    const read = rows.slice(0, 1);
+    let bytes = rows[0]!.bytes;
+    for (const row of rows.slice(1)) {
+      bytes += row.bytes;
+      if (bytes > mostBytes) break;
+      read.push(row);
+    }
+    const found = await this.#engine.db
+      .selectFrom("traces")
+      .select(["run_id", "trace_id", "spans"])
+      .where((eb) =>
+        eb.or(
+          read.map(({ run_id, trace_id }) =>
+            eb.and([eb("run_id", "=", run_id), eb("trace_id", "=", trace_id)]),
+          ),
+        ),
+      )
+      .execute();
+    const spans = new Map(found.map((row) => [`${row.run_id} ${row.trace_id}`, row.spans]));
+    return rows.map((row) => detailOf(row, spans.get(`${row.run_id} ${row.trace_id}`)));
   }
 
   /** Sessions with what their traces come to, the last used first. */
@@ -147,8 +197,9 @@ export class TraceStore {
 
 const counted = sql<number>`CAST(count(*) AS integer)`.as("total");
 
-function detailOf(row: Parameters<typeof traceOf>[0] & { spans: string }): TraceDetail {
+function detailOf(row: Row, text: string | undefined): TraceDetail {
+  if (text === undefined) return { ...traceOf(row), spans: [], leftOut: row.total_spans };
   // A write whose answer was lost may have been made twice.
-  const spans = new Map((JSON.parse(row.spans) as StoredSpan[]).map((span) => [span.span_id, span]));
-  return { ...traceOf(row), spans: [...spans.values()].sort((a, b) => a.start - b.start) };
+  const spans = new Map((JSON.parse(text) as StoredSpan[]).map((span) => [span.span_id, span]));
+  return { ...traceOf(row), spans: [...spans.values()].sort((a, b) => a.start - b.start), leftOut: 0 };
 }

@@ -129,7 +129,10 @@ export function traceRoutes(app: OpenAPIHono, served: Served): void {
     const { span_id, run_id, db_id } = c.req.valid("query");
     refuseOtherDatabase(served, db_id);
     const store = await storeOf(served, c);
-    const found = await store.traces.get(c.req.valid("param").trace_id, run_id);
+    const { trace_id } = c.req.valid("param");
+    const found = await (span_id === undefined
+      ? store.traces.get(trace_id, run_id)
+      : store.traces.getWithSpan(trace_id, span_id, run_id));
     const runs = tracesFor(found, principalOf(c));
     if (runs.length === 0) throw new NotFoundError("Trace not found");
     if (span_id === undefined) return c.json(presentTraceDetail(runs));
