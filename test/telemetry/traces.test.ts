@@ -1,10 +1,11 @@
 import type { Database } from "agentos-ts";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { engines } from "../support/engines.ts";
 import { send } from "../support/memories.ts";
 import { add, boom } from "../support/run-tools.ts";
 import { query } from "../support/second-connection.ts";
 import { startServer, type TestServer } from "../support/server.ts";
+import { planOf, watchStatements } from "../support/statements.ts";
 import { type FinishedRun, finished, flat, type Trace, Traces } from "../support/traces.ts";
 
 const twoCalls = '[[tool=add {"a":1,"b":2}]] [[tool=boom {}]]';
@@ -313,4 +314,48 @@ describe.each(engines)("on $name", (engine) => {
     const run = await finished(server, { message, session_id: "odd" });
     expect((await traces.ofRun(run.run_id)).input).toBe(message);
   });
+});
+
+describe.each(engines)("in a large database on $name", (engine) => {
+  test("what is asked for often looks at a part of it: sessions of traces, and the runs that wait", async () => {
+    const location = await engine.createLocation();
+    const server = await startServer({ db: engine.connect(location) });
+    await finished(server, { message: "opens it", session_id: "first" });
+    const numbers =
+      "(WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 60000) SELECT n FROM s) AS s";
+    await query(
+      engine,
+      location,
+      `INSERT INTO runs (run_id, session_id, agent_id, status, attempt, input, metadata, model, model_provider, created_at, updated_at)
+       SELECT 'run_' || n, 's' || (n % 3000), 'copilot', 'completed', 1, '{}', '{}', 'm', 'p', n, n FROM ${numbers}`,
+    );
+    await query(
+      engine,
+      location,
+      `INSERT INTO traces (run_id, trace_id, session_id, agent_id, name, status, start_time, end_time, duration_ms, total_spans, error_count, created_at, input, output, spans)
+       SELECT 'run_' || n, 't' || n, 's' || (n % 3000), 'copilot', 'x', 'OK', n, n, 1, 0, 0, n, '""', '""', '[]' FROM ${numbers}`,
+    );
+    if (engine.name === "postgres") await query(engine, location, "ANALYZE");
+    const statements = watchStatements(engine);
+    const answer = await fetch(`${server.url}/trace_session_stats?limit=2&end_time=1970-01-01T00:00:50.000Z`);
+    expect(await answer.json()).toMatchObject({
+      data: [
+        { session_id: "s2000", total_traces: 17, last_trace_at: "1970-01-01T00:00:50.000Z" },
+        { session_id: "s1999", total_traces: 17, first_trace_at: "1970-01-01T00:00:01.999Z" },
+      ],
+      meta: { total_count: 3000, total_is_capped: true },
+    });
+    expect((await fetch(`${server.url}/trace_session_stats?limit=2`)).status).toBe(200);
+    expect((await fetch(`${server.url}/metrics/prometheus`)).status).toBe(200);
+    const asked = statements.filter(({ text }) => /^select/i.test(text) && /"traces"|'pending'/.test(text));
+    vi.restoreAllMocks();
+    expect(asked.length).toBeGreaterThanOrEqual(5);
+    for (const statement of asked) {
+      const plan = await planOf(engine, location, statement);
+      expect(plan, statement.text).not.toMatch(
+        /Seq Scan|SCAN (?:traces|runs)(?! USING INDEX (?:traces_by_start|runs_of_busy))/,
+      );
+    }
+    await server.close();
+  }, 60_000);
 });

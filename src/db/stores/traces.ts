@@ -1,6 +1,6 @@
 import { type ExpressionBuilder, sql } from "kysely";
 import type { Engine } from "../engine.ts";
-import { matching, ofTrace, traceColumns, traceOf, wantedTraces } from "../queries/traces.ts";
+import { matching, ofSessions, ofTrace, traceColumns, traceOf, wantedTraces } from "../queries/traces.ts";
 import type { Tables } from "../schema.ts";
 import type {
   SessionTraces,
@@ -128,13 +128,55 @@ export class TraceStore {
     return rows.map((row) => detailOf(row, spans.get(`${row.run_id} ${row.trace_id}`)));
   }
 
-  /** Sessions with what their traces come to, the last used first. */
+  /**
+   * Sessions with what their traces come to, the last used first. They are those of the newest {@link mostTracesCounted} traces
+   * that are wanted: to look at all would take the longer the more there are.
+   */
   async sessions(
     filter: TraceFilter,
     part: Part,
     expression?: TraceExpression,
-  ): Promise<{ sessions: SessionTraces[]; total: number }> {
-    const grouped = this.#wanted(filter, expression)
+  ): Promise<{ sessions: SessionTraces[]; total: number; isCapped: boolean }> {
+    const newest = this.#wanted(filter, expression)
+      .select(["session_id", "start_time"])
+      .orderBy("start_time", "desc")
+      .limit(mostTracesCounted);
+    const used = this.#engine.db
+      .selectFrom(newest.as("newest"))
+      .select("session_id")
+      .select((eb) => [
+        eb.fn.max("start_time").as("last_at"),
+        sql<number>`CAST(count(*) OVER () AS integer)`.as("sessions"),
+        sql<number>`CAST(sum(count(*)) OVER () AS integer)`.as("looked_at"),
+      ])
+      .groupBy("session_id");
+    const page = await used
+      .orderBy("last_at", "desc")
+      .orderBy("session_id", "desc")
+      .limit(part.limit)
+      .offset(part.offset)
+      .execute();
+    const [count] = page.length > 0 || part.offset === 0 ? page : await used.limit(1).execute();
+    return {
+      sessions: await this.#sumsOf(
+        page.map((row) => row.session_id),
+        filter,
+        expression,
+      ),
+      total: count?.sessions ?? 0,
+      isCapped: count?.looked_at === mostTracesCounted,
+    };
+  }
+
+  /** What all wanted traces of sessions come to, in the order in which the sessions are named. */
+  async #sumsOf(
+    sessionIds: readonly string[],
+    filter: TraceFilter,
+    expression?: TraceExpression,
+  ): Promise<SessionTraces[]> {
+    if (sessionIds.length === 0) return [];
+    const rows = await this.#wanted(filter, expression)
+      .where((eb) => ofSessions(eb, sessionIds))
       .select("session_id")
       .select((eb) => [
         eb.fn.max("user_id").as("user_id"),
@@ -143,33 +185,21 @@ export class TraceStore {
         eb.fn.max("start_time").as("last_at"),
         sql<number>`CAST(count(*) AS integer)`.as("total"),
       ])
-      .groupBy("session_id");
-    const rows = await grouped
-      .orderBy("last_at", "desc")
-      .orderBy("session_id", "desc")
-      .limit(part.limit)
-      .offset(part.offset)
+      .groupBy("session_id")
       .execute();
-    const some = this.#engine.db
-      .selectFrom(
-        this.#wanted(filter, expression)
-          .select("session_id")
-          .distinct()
-          .limit(mostTracesCounted + 1)
-          .as("some"),
-      )
-      .select(counted);
-    return {
-      sessions: rows.map((row) => ({
+    const sums = new Map(rows.map((row) => [row.session_id, row]));
+    // One may have been deleted in between.
+    return sessionIds
+      .map((id) => sums.get(id))
+      .filter((row) => row !== undefined)
+      .map((row) => ({
         sessionId: row.session_id,
         userId: row.user_id ?? undefined,
         agentId: row.agent_id,
         total: row.total,
         firstAt: row.first_at,
         lastAt: row.last_at,
-      })),
-      total: (await some.executeTakeFirst())?.total ?? 0,
-    };
+      }));
   }
 
   #wanted(filter: TraceFilter, expression?: TraceExpression) {
