@@ -731,6 +731,8 @@ export interface TraceDetail {
   created_at: string;
   output: string;
   tree: TraceNode[];
+  /** Spans that are not in the tree, for the answer has 8 MiB of them already. `GET /traces/{trace_id}` with `run_id` has all of a run. */
+  spans_left_out?: number;
 }
 
 /** In answers of `POST /traces/search`. */

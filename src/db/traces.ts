@@ -65,6 +65,8 @@ export interface StoredTrace {
 /** A trace with its spans, in the order in which they began. */
 export interface TraceDetail extends StoredTrace {
   spans: StoredSpan[];
+  /** Spans that were not read, for the answer would have been too large with them. */
+  leftOut: number;
 }
 
 /** Which traces are wanted. */

@@ -63,6 +63,8 @@ export class EngineUsageLog implements UsageLog {
     const row = await this.#engine.db
       .selectFrom("runs")
       .select(sql<number>`CAST(count(*) AS integer)`.as("total"))
+      // As the index of runs that are under way is written: SQLite knows it by its words only.
+      .where(sql<boolean>`status in ('pending', 'running')`)
       .where(sql.ref("status"), "=", sql.lit("pending"))
       .executeTakeFirst();
     return row?.total ?? 0;

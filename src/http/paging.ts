@@ -30,17 +30,19 @@ export interface Paged {
   mostCounted: number;
   /** When the search began, by `performance.now()`. */
   since: number;
+  /** Whether there may be more than was counted. */
+  isCapped?: boolean;
   nextCursor?: string | undefined;
 }
 
 /** The `meta` of a list in pages. */
-export function pageMeta({ page, limit, total, mostCounted, since, nextCursor }: Paged) {
+export function pageMeta({ page, limit, total, mostCounted, since, isCapped, nextCursor }: Paged) {
   return {
     page,
     limit,
     total_pages: Math.ceil(Math.min(total, mostCounted) / limit),
     total_count: Math.min(total, mostCounted),
-    ...(total > mostCounted && { total_is_capped: true }),
+    ...((isCapped || total > mostCounted) && { total_is_capped: true }),
     search_time_ms: Math.round(performance.now() - since),
     ...(nextCursor !== undefined && { next_cursor: nextCursor }),
   };

@@ -42,6 +42,7 @@ export function presentTrace(trace: StoredTrace): JsonObject {
 /** The runs of a trace as one: the first one's ids, and a tree of all. */
 export function presentTraceDetail(runs: readonly TraceDetail[]): JsonObject {
   const [first, ...others] = runs as readonly [TraceDetail, ...TraceDetail[]];
+  const leftOut = runs.reduce((sum, run) => sum + run.leftOut, 0);
   return {
     ...presentTrace(first),
     status: runs.some(({ status }) => status === "ERROR") ? "ERROR" : "OK",
@@ -52,6 +53,7 @@ export function presentTraceDetail(runs: readonly TraceDetail[]): JsonObject {
     }),
     output: first.output,
     tree: treeOf(runs),
+    ...(leftOut > 0 && { spans_left_out: leftOut }),
   };
 }
 

@@ -86,7 +86,15 @@ const nodeExample = {
 const detailExample = { ...example, output: "Nothing today.", tree: [nodeExample] };
 
 const traceDetailSchema = z
-  .object({ ...common, output: z.string(), tree: z.array(nodeSchema) })
+  .object({
+    ...common,
+    output: z.string(),
+    tree: z.array(nodeSchema),
+    spans_left_out: z.int().optional().openapi({
+      description:
+        "Spans that are not in the tree, for the answer has 8 MiB of them already. `GET /traces/{trace_id}` with `run_id` has all of a run.",
+    }),
+  })
   .openapi("TraceDetail", { example: detailExample });
 
 const spanSchema = z

@@ -81,6 +81,7 @@ export class Execution {
     run.telemetry = this.#telemetry?.begin({
       ...run.identity,
       message: request.message,
+      model: { id: agent.model.id, provider: agent.model.provider },
       tools: agent.tools,
       isResumed: run.log.nextIndex > 0,
     });

@@ -19,6 +19,7 @@ export interface Levels {
 /** A run as its labels name it. A model may call tools that there are not: these have one name together. */
 export interface MeteredRun {
   agentId: string;
+  model: { id: string; provider: string };
   tools: readonly { name: string }[];
 }
 
@@ -115,12 +116,7 @@ export class Meters {
   }
 
   /** Takes a run that has ended. */
-  runEnded(
-    { agentId: agent }: MeteredRun,
-    model: { id: string; provider: string },
-    status: string,
-    metrics: RunMetrics,
-  ): void {
+  runEnded({ agentId: agent, model }: MeteredRun, status: string, metrics: RunMetrics): void {
     this.#runs.inc({ agent, status });
     if (metrics.duration !== undefined) this.#durations.observe({ agent, status }, metrics.duration);
     if (metrics.time_to_first_token !== undefined) {

@@ -10,7 +10,7 @@ import {
   type Tracer,
   trace,
 } from "@opentelemetry/api";
-import type { ReadableSpan, SpanProcessor } from "@opentelemetry/sdk-trace";
+import type { ReadableSpan } from "@opentelemetry/sdk-trace";
 import type { TraceWrite } from "../db/traces.ts";
 import type { Message } from "../events/messages.ts";
 import type { RunMetrics, TokenUsage } from "../events/metrics.ts";
@@ -19,8 +19,16 @@ import type { ToolExecution } from "../events/tool-execution.ts";
 import { attributes as a, operations } from "./attributes.ts";
 import type { Content } from "./content.ts";
 import { inRun, remoteSpan, type SpanSink, startTrace } from "./provider.ts";
+import { withoutSecrets } from "./secrets.ts";
+import type { SpanOutlets } from "./span-outlets.ts";
 import { milliseconds, sizeOf, storedSpan } from "./stored-span.ts";
 import type { TraceSource, TraceWriter } from "./trace-writer.ts";
+
+/** A model as telemetry names it. */
+export interface RunModel {
+  id: string;
+  provider: string;
+}
 
 /** A run that is traced. */
 export interface TracedRun {
@@ -30,6 +38,8 @@ export interface TracedRun {
   agentName: string | undefined;
   userId: string | undefined;
   message: string;
+  /** The model that it asks. */
+  model: RunModel;
   attempt: number;
   /** The span above it, as W3C's header has it. */
   traceparent?: string;
@@ -48,7 +58,7 @@ export interface SpanParts {
   /** Where they are stored; undefined where they are only sent on. */
   writer: TraceWriter | undefined;
   /** Where else they go. */
-  processors: readonly SpanProcessor[];
+  outlets: SpanOutlets;
 }
 
 /** Spans of one run that wait for its end at most. What tools make beyond is dropped. */
@@ -104,6 +114,8 @@ export class RunSpans implements SpanSink, TraceSource {
             [a.agentName]: name,
             [a.conversation]: run.sessionId,
             [a.runId]: run.runId,
+            [a.requestModel]: run.model.id,
+            [a.provider]: run.model.provider,
             ...(run.userId !== undefined && { [a.userId]: run.userId }),
             ...(run.attempt > 1 && { [a.attempt]: run.attempt }),
           },
@@ -120,17 +132,13 @@ export class RunSpans implements SpanSink, TraceSource {
     return this.#bytes;
   }
 
-  /** The model that the run asks. */
-  model(model: string, provider: string): void {
-    this.#root.setAttributes({ [a.requestModel]: model, [a.provider]: provider });
-  }
-
   /** A turn of the model begins. */
-  modelRequested(model: string, provider: string, messages: readonly Message[], stream: boolean): void {
-    const span = this.#child(`${operations.chat} ${model}`, SpanKind.CLIENT, {
+  modelRequested(messages: readonly Message[], stream: boolean): void {
+    const { id, provider } = this.#run.model;
+    const span = this.#child(`${operations.chat} ${id}`, SpanKind.CLIENT, {
       [a.operation]: operations.chat,
       [a.provider]: provider,
-      [a.requestModel]: model,
+      [a.requestModel]: id,
       [a.requestStream]: stream,
     });
     this.#chat = { span, messages, count: messages.length };
@@ -234,8 +242,9 @@ export class RunSpans implements SpanSink, TraceSource {
     this.#root.end(this.#time());
   }
 
-  add(span: ReadableSpan, isForeign: boolean): void {
-    if (!isForeign) for (const processor of this.#parts.processors) processor.onEnd(span);
+  add(made: ReadableSpan, isForeign: boolean): void {
+    const span = withoutSecrets(made);
+    if (!isForeign) this.#parts.outlets.send(span);
     const { writer } = this.#parts;
     if (!writer) return;
     const isRoot = span.spanContext().spanId === this.#root.spanContext().spanId;
@@ -315,7 +324,7 @@ export class RunSpans implements SpanSink, TraceSource {
     const time = event.metrics.time_to_first_token;
     this.#output = content.text(event.event === "RunError" ? "error" : "output", said) ?? "";
     // What is stored has them beside the spans.
-    const isSent = this.#parts.processors.length > 0;
+    const isSent = !this.#parts.outlets.isEmpty;
     const input = isSent ? content.messages([bare("user", message)]) : undefined;
     const isAnswer = isSent && event.event !== "RunError";
     const output = isAnswer ? content.messages([bare("assistant", said)]) : undefined;

@@ -1,4 +1,4 @@
-import { type Attributes, type HrTime, SpanKind, SpanStatusCode } from "@opentelemetry/api";
+import { type HrTime, SpanKind, SpanStatusCode } from "@opentelemetry/api";
 import type { ReadableSpan } from "@opentelemetry/sdk-trace";
 import type { StoredSpan } from "../db/traces.ts";
 
@@ -10,17 +10,12 @@ const kinds = {
   [SpanKind.CONSUMER]: "CONSUMER",
 } as const;
 
-/** Headers that hold secrets. Instrumentations of HTTP can be told to record headers. */
-const secretHeader =
-  /^http\.(?:request|response)\.header\.(?:authorization|proxy[-_]authorization|cookie|set[-_]cookie|x[-_]api[-_]key|api[-_]key)$/i;
-
 /** The name of our own tracer. */
 export const ownScope = "agentos-ts";
 
 /** A span as it is stored. */
 export function storedSpan(span: ReadableSpan): StoredSpan {
   const { status, events, links, parentSpanContext } = span;
-  const scope = span.instrumentationScope.name;
   return {
     span_id: span.spanContext().spanId,
     ...(parentSpanContext && { parent_span_id: parentSpanContext.spanId }),
@@ -30,7 +25,7 @@ export function storedSpan(span: ReadableSpan): StoredSpan {
     ...(status.message && { status_message: status.message }),
     start: milliseconds(span.startTime),
     end: milliseconds(span.endTime),
-    attributes: scope === ownScope ? span.attributes : withoutSecrets(span.attributes),
+    attributes: span.attributes,
     ...(events.length > 0 && {
       events: events.map((event) => ({
         name: event.name,
@@ -41,7 +36,7 @@ export function storedSpan(span: ReadableSpan): StoredSpan {
     ...(links.length > 0 && {
       links: links.map((link) => ({ trace_id: link.context.traceId, span_id: link.context.spanId })),
     }),
-    scope,
+    scope: span.instrumentationScope.name,
   };
 }
 
@@ -55,10 +50,4 @@ export function sizeOf(span: ReadableSpan): number {
 /** An exact time as Unix milliseconds, to the microsecond. */
 export function milliseconds([seconds, nanoseconds]: HrTime): number {
   return seconds * 1000 + Math.round(nanoseconds / 1000) / 1000;
-}
-
-function withoutSecrets(attributes: Attributes): Attributes {
-  const secret = Object.keys(attributes).filter((name) => secretHeader.test(name));
-  if (secret.length === 0) return attributes;
-  return { ...attributes, ...Object.fromEntries(secret.map((name) => [name, "[not recorded]"])) };
 }

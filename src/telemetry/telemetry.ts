@@ -11,6 +11,7 @@ import { costOf, type Prices, priced } from "./prices.ts";
 import { activeTraceparent, ownTracer, remoteSpan } from "./provider.ts";
 import { TraceRetention } from "./retention.ts";
 import { RunSpans, type TracedRun, traceIdOf } from "./run-spans.ts";
+import { SpanOutlets } from "./span-outlets.ts";
 import { TraceWriter } from "./trace-writer.ts";
 import { UsageRefresh } from "./usage-refresh.ts";
 
@@ -42,12 +43,14 @@ export interface TelemetryOptions {
 
 /** Listens to the runs of a server: traces, prices, and what Prometheus is told. */
 export class Telemetry {
+  readonly logger: Logger;
   readonly prices: Prices;
   readonly meters: Meters;
   readonly usage: UsageRefresh;
   readonly #traces: Tracing | undefined;
 
   constructor({ db, stored = true, logger, traces, prices }: TelemetryOptions) {
+    this.logger = logger;
     this.prices = prices;
     this.#traces = traces && new Tracing(db, stored, logger, traces);
     this.meters = new Meters(db, () => this.#traces?.dropped ?? 0);
@@ -62,7 +65,7 @@ export class Telemetry {
   /** Begins to listen to a run. */
   begin(run: TracedRun & MeteredRun): RunTelemetry {
     this.usage.start();
-    return new RunTelemetry(run, this, this.#traces?.begin(run));
+    return new RunTelemetry(run, this, this.#spansOf(run));
   }
 
   /** What a run cost, beside what it used. */
@@ -74,6 +77,16 @@ export class Telemetry {
   async close(): Promise<void> {
     await Promise.all([this.usage.stop(), this.#traces?.close()]);
   }
+
+  /** Undefined where nothing is traced, or where its trace cannot be begun: the run is done without. */
+  #spansOf(run: TracedRun): RunSpans | undefined {
+    try {
+      return this.#traces?.begin(run);
+    } catch (error) {
+      this.logger.warn({ err: error, run_id: run.runId, session_id: run.sessionId }, "a run is not traced");
+      return undefined;
+    }
+  }
 }
 
 /** Where the spans of a server go. */
@@ -81,7 +94,7 @@ class Tracing {
   readonly #rules: ContentRules;
   /** Undefined where traces are not stored. */
   readonly #writer: TraceWriter | undefined;
-  readonly #processors: SpanProcessor[];
+  readonly #outlets: SpanOutlets;
   readonly #retention: TraceRetention | undefined;
   readonly #otlp: ReturnType<typeof otlpProcessor>;
 
@@ -89,7 +102,10 @@ class Tracing {
     this.#rules = { content: options.content ?? true, redact: options.redact, logger };
     this.#writer = stored ? new TraceWriter(db, logger) : undefined;
     this.#otlp = otlpProcessor(logger);
-    this.#processors = [...(this.#otlp ? [this.#otlp] : []), ...(options.spanProcessors ?? [])];
+    this.#outlets = new SpanOutlets(
+      [...(this.#otlp ? [this.#otlp] : []), ...(options.spanProcessors ?? [])],
+      logger,
+    );
     this.#retention =
       options.retentionDays === undefined || !stored
         ? undefined
@@ -97,12 +113,12 @@ class Tracing {
   }
 
   get dropped(): number {
-    return (this.#writer?.dropped ?? 0) + (this.#otlp?.dropped ?? 0);
+    return (this.#writer?.dropped ?? 0) + (this.#otlp?.dropped ?? 0) + this.#outlets.dropped;
   }
 
   /** Undefined where nobody would see the spans. */
   begin(run: TracedRun): RunSpans | undefined {
-    if (!this.#writer && this.#processors.length === 0) return undefined;
+    if (!this.#writer && this.#outlets.isEmpty) return undefined;
     this.#retention?.start();
     const { runId, sessionId, agentId, userId } = run;
     const source = { runId, sessionId, agentId, ...(userId !== undefined && { userId }) };
@@ -110,27 +126,23 @@ class Tracing {
       tracer: ownTracer(),
       content: new Content(this.#rules, source),
       writer: this.#writer,
-      processors: this.#processors,
+      outlets: this.#outlets,
     });
   }
 
   async close(): Promise<void> {
     this.#retention?.stop();
-    await Promise.allSettled([
-      this.#writer?.close(),
-      ...this.#processors.map((processor) => processor.shutdown()),
-    ]);
+    await Promise.allSettled([this.#writer?.close(), this.#outlets.shutdown()]);
   }
 }
 
-/** Listens to one run: to its events, and to its turns of the model and its tools. */
+/** Listens to one run: to its events, and to its turns of the model and its tools. A failure of its own never fails the run. */
 export class RunTelemetry {
   /** Names the run's trace, also where nothing is traced. */
   readonly traceId: string;
   readonly #run: TracedRun & MeteredRun;
   readonly #telemetry: Telemetry;
   readonly #spans: RunSpans | undefined;
-  #model = { id: "", provider: "" };
 
   constructor(run: TracedRun & MeteredRun, telemetry: Telemetry, spans: RunSpans | undefined) {
     this.#run = run;
@@ -141,11 +153,43 @@ export class RunTelemetry {
 
   /** Takes an event as it is appended to the run's log; the last one once it is stored. */
   event(event: RunEventBody): void {
+    this.#safely(() => this.#take(event));
+  }
+
+  /** Another process goes on with the run. */
+  letGo(): void {
+    this.#safely(() => this.#spans?.end("released"));
+  }
+
+  /** A turn of the model begins. The list of messages may grow afterwards. */
+  modelRequested(messages: readonly Message[], stream: boolean): void {
+    this.#safely(() => this.#spans?.modelRequested(messages, stream));
+  }
+
+  /** The model failed, and is asked again after some seconds. */
+  modelRetried(error: Error, seconds: number): void {
+    this.#safely(() => this.#spans?.modelRetried(error, seconds));
+  }
+
+  /** A turn of the model has ended. */
+  modelAnswered(message: Message, usage: TokenUsage): void {
+    this.#safely(() => {
+      this.#spans?.modelAnswered(message, usage, costOf(this.#telemetry.prices, this.#run.model, usage));
+    });
+  }
+
+  /** Runs a tool's code, so that its own spans find their parent. */
+  inTool<T>(callId: string, work: () => T): T {
+    return this.#spans ? this.#spans.inTool(callId, work) : work();
+  }
+
+  /** Does work that follows the run, as a part of its trace. */
+  follow(name: string, work: () => Promise<void>): Promise<void> {
+    return this.#spans ? this.#spans.follow(name, work) : work();
+  }
+
+  #take(event: RunEventBody): void {
     switch (event.event) {
-      case "RunStarted":
-        this.#model = { id: event.model, provider: event.model_provider };
-        this.#spans?.model(event.model, event.model_provider);
-        break;
       case "ToolCallStarted":
         this.#spans?.toolStarted(event.tool);
         break;
@@ -166,41 +210,20 @@ export class RunTelemetry {
       case "RunError":
       case "RunCancelled": {
         const status = statuses[event.event];
+        this.#telemetry.meters.runEnded(this.#run, status, event.metrics);
         this.#spans?.end(status, event);
-        this.#telemetry.meters.runEnded(this.#run, this.#model, status, event.metrics);
         break;
       }
     }
   }
 
-  /** Another process goes on with the run. */
-  letGo(): void {
-    this.#spans?.end("released");
-  }
-
-  /** A turn of the model begins. The list of messages may grow afterwards. */
-  modelRequested(messages: readonly Message[], stream: boolean): void {
-    this.#spans?.modelRequested(this.#model.id, this.#model.provider, messages, stream);
-  }
-
-  /** The model failed, and is asked again after some seconds. */
-  modelRetried(error: Error, seconds: number): void {
-    this.#spans?.modelRetried(error, seconds);
-  }
-
-  /** A turn of the model has ended. */
-  modelAnswered(message: Message, usage: TokenUsage): void {
-    this.#spans?.modelAnswered(message, usage, costOf(this.#telemetry.prices, this.#model, usage));
-  }
-
-  /** Runs a tool's code, so that its own spans find their parent. */
-  inTool<T>(callId: string, work: () => T): T {
-    return this.#spans ? this.#spans.inTool(callId, work) : work();
-  }
-
-  /** Does work that follows the run, as a part of its trace. */
-  follow(name: string, work: () => Promise<void>): Promise<void> {
-    return this.#spans ? this.#spans.follow(name, work) : work();
+  #safely(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      const { runId: run_id, sessionId: session_id } = this.#run;
+      this.#telemetry.logger.warn({ err: error, run_id, session_id }, "telemetry of a run failed");
+    }
   }
 }
 

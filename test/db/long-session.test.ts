@@ -1,9 +1,8 @@
-import { DatabaseSync, StatementSync } from "node:sqlite";
-import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type Engine, engines } from "../support/engines.ts";
 import { query } from "../support/second-connection.ts";
 import { startServer, type TestServer } from "../support/server.ts";
+import { planOf, type Statement, watchStatements } from "../support/statements.ts";
 
 const numbers =
   "(WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 200000) SELECT n FROM s) AS s";
@@ -29,52 +28,10 @@ async function fill(engine: Engine, location: string, session: string): Promise<
   if (engine.name === "postgres") await query(engine, location, "ANALYZE");
 }
 
-/** The texts of all statements that the database library is given, newest last. */
-function watchStatements(engine: Engine): string[] {
-  const texts: string[] = [];
-  const watch = (target: object, method: string, textOf: (self: unknown, first: unknown) => string) => {
-    const methods = target as Record<string, (...args: unknown[]) => unknown>;
-    const original = methods[method]!;
-    vi.spyOn(methods, method).mockImplementation(function (this: unknown, ...args: unknown[]) {
-      texts.push(textOf(this, args[0]));
-      return original.apply(this, args);
-    });
-  };
-  if (engine.name === "postgres") {
-    const textOf = (_: unknown, first: unknown) =>
-      typeof first === "string" ? first : (first as { text: string }).text;
-    watch(pg.Client.prototype, "query", textOf);
-  } else {
-    for (const method of ["all", "get", "run"]) {
-      watch(StatementSync.prototype, method, (self) => (self as StatementSync).sourceSQL);
-    }
-  }
-  return texts;
-}
-
-async function planOf(
-  engine: Engine,
-  location: string,
-  sql: string,
-  values: (string | number)[],
-): Promise<string> {
-  if (engine.name === "sqlite") {
-    const db = new DatabaseSync(location);
-    const rows = db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...values);
-    db.close();
-    return rows.map((row) => row["detail"]).join("\n");
-  }
-  const client = new pg.Client(location);
-  await client.connect();
-  const { rows } = await client.query(`EXPLAIN ${sql}`, values);
-  await client.end();
-  return rows.map((row) => row["QUERY PLAN"]).join("\n");
-}
-
 describe.each(engines)("on $name", (engine) => {
   let server: TestServer;
   let location: string;
-  let statements: string[];
+  let statements: Statement[];
 
   beforeAll(async () => {
     location = await engine.createLocation();
@@ -98,7 +55,7 @@ describe.each(engines)("on $name", (engine) => {
     for (let i = 0; i < 12; i++) {
       const before = statements.length;
       await run(session);
-      runs.push(statements.slice(before));
+      runs.push(statements.slice(before).map(({ text }) => text));
     }
     return runs.toSorted((a, b) => a.length - b.length)[0]!;
   }
@@ -117,17 +74,8 @@ describe.each(engines)("on $name", (engine) => {
 
   test("the history is read by an index", async () => {
     await run("long");
-    const sql = statements.findLast((text) => /^select .*"messages"."message".*limit/s.test(text)) ?? "";
-    const known: Record<string, string | number> = {
-      session_id: "long",
-      agent_id: "copilot",
-      queue_seq: 0,
-      limit: 3,
-    };
-    const values = [...sql.matchAll(/(session_id|agent_id|queue_seq|limit)"? [=<> ]*(?:\?|\$\d)/g)].map(
-      ([, name]) => known[name ?? ""] ?? "",
-    );
-    const plan = await planOf(engine, location, sql, values);
+    const history = statements.findLast(({ text }) => /^select .*"messages"."message".*limit/s.test(text))!;
+    const plan = await planOf(engine, location, history);
     // Not by the order of all runs, which leads through those of every other session.
     expect(plan).toMatch(/runs_for_history|runs_by_session/);
     expect(plan).not.toMatch(/Seq Scan|SCAN (?:runs|messages)\b/);

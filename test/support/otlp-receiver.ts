@@ -23,6 +23,8 @@ export interface OtlpReceiver {
   url: string;
   spans: ReceivedSpan[];
   headers: Record<string, unknown>[];
+  /** All that has come, as text with what is none in between. */
+  text(): string;
   /** Answers each request with this from now on. */
   status: number;
   /** Resolves once so many spans have come. */
@@ -33,12 +35,14 @@ export interface OtlpReceiver {
 /** @see https://opentelemetry.io/docs/specs/otlp/#otlphttp */
 export async function startOtlpReceiver(): Promise<OtlpReceiver> {
   const waiting: (() => void)[] = [];
+  const bodies: Buffer[] = [];
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
       if (request.url === "/v1/traces" && receiver.status === 200) {
         receiver.headers.push(request.headers);
+        bodies.push(...chunks);
         receiver.spans.push(...spansOf(Buffer.concat(chunks)));
       }
       response.writeHead(receiver.status, { "content-type": "application/x-protobuf" }).end();
@@ -50,6 +54,7 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     spans: [],
     headers: [],
+    text: () => Buffer.concat(bodies).toString("utf8"),
     status: 200,
     async received(count) {
       while (receiver.spans.length < count) await new Promise<void>((resolve) => waiting.push(resolve));

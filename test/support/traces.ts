@@ -34,6 +34,7 @@ export interface Trace {
   user_id: string | null;
   agent_id: string;
   tree: TraceNode[];
+  spans_left_out?: number;
 }
 
 /** A page of traces. */

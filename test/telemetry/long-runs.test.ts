@@ -23,6 +23,7 @@ describe.each(engines)("on $name", (engine) => {
     server = await startServer({
       db: engine.connect(await engine.createLocation()),
       agent: { tools: [wipe] },
+      os: { prices: { "gpt-5.5": { input: 2, output: 10 } } },
     });
     traces = new Traces(server.url);
   });
@@ -53,6 +54,18 @@ describe.each(engines)("on $name", (engine) => {
     );
     expect(after.output).toBe("Tool said: wiped /tmp");
     expect((await traces.list(`run_id=${paused.run_id}`)).data).toHaveLength(1);
+    // What goes on does not start again: its model is known all the same.
+    const asked = flat(after.tree).filter(({ type }) => type === "LLM");
+    expect(asked).toHaveLength(2);
+    for (const node of [...after.tree, ...asked]) {
+      expect(node.metadata).toMatchObject({ model: "gpt-5.5", cost: expect.any(Number) });
+    }
+    expect(asked.map(({ name }) => name)).toEqual(["chat gpt-5.5", "chat gpt-5.5"]);
+    const metrics = await (await fetch(`${server.url}/metrics/prometheus`)).text();
+    expect(metrics).toMatch(
+      /^agentos_tokens_total\{agent="copilot",model="gpt-5.5",provider="OpenAI",type="input"\}/m,
+    );
+    expect(metrics).not.toContain('model=""');
   });
 
   test("a background run shows how long it waited, and its caller's span is above it", async () => {

@@ -141,6 +141,41 @@ describe.each(engines)("on $name", (engine) => {
     expect((await refresh(server))[0]!.agent_runs_count).toBe(before.agent_runs_count);
   });
 
+  test("what is deleted before it was counted counts, once, whoever counts meanwhile", async () => {
+    const before = (await refresh(server))[0]!;
+    const annBefore = (await days(server, "user_id=ann"))[0]!;
+    const ids = ["gone-1", "gone-2", "gone-3", "gone-4", "forked"];
+    const runs = [];
+    for (const session_id of ids) {
+      runs.push(await finished(server, { message: "soon gone", session_id, user_id: "ann" }));
+    }
+    runs.push(await finished(server, { message: "all gone", session_id: "fay-1", user_id: "fay" }));
+    expect((await send(server.url, "POST", "/agents/copilot/sessions/forked/fork", {})).status).toBeLessThan(
+      300,
+    );
+    const deletion = (path: string) => fetch(`${server.url}${path}`, { method: "DELETE" });
+    const answers = [
+      await deletion("/sessions/forked"),
+      await deletion("/sessions/gone-1"),
+      await deletion("/users/fay"),
+    ];
+    const others = ["gone-2", "gone-3", "gone-4"].map((id) => deletion(`/sessions/${id}`));
+    answers.push(...(await Promise.all([refresh(server).then(() => new Response()), ...others])));
+    for (const answer of answers) expect(answer.status).toBeLessThan(300);
+    await refresh(server);
+    const after = (await days(server))[0]!;
+    const used = runs.reduce((sum, { metrics }) => sum + Number(metrics["total_tokens"]), 0);
+    expect(after).toMatchObject({
+      agent_runs_count: before.agent_runs_count + 6,
+      agent_sessions_count: before.agent_sessions_count + 6,
+      users_count: before.users_count + 1,
+    });
+    expect(after.token_metrics["total_tokens"]).toBe(before.token_metrics["total_tokens"]! + used);
+    const [ann] = await days(server, "user_id=ann");
+    expect(ann!.agent_runs_count).toBe(annBefore.agent_runs_count + 5);
+    expect(await days(server, "user_id=fay")).toEqual([]);
+  });
+
   test("a run counts in the day in which it started, in UTC, whenever its session began", async () => {
     const run = await finished(server, { message: "late", session_id: "a1", user_id: "ann" });
     const start = Date.parse("2026-01-31T23:59:59.999Z");

@@ -15,6 +15,11 @@ const lookUp = tool({
   execute: ({ what }) =>
     trace.getTracer("my-tools").startActiveSpan("lookup", async (span) => {
       span.setAttributes({ what, "http.request.header.authorization": "Bearer secret" });
+      span.addEvent("asked", { "http.request.header.cookie": "secret cookie", to: "tea.example" });
+      span.addLink({
+        context: span.spanContext(),
+        attributes: { "http.response.header.set-cookie": "secret link" },
+      });
       await Promise.resolve();
       trace.getTracer("my-tools").startActiveSpan("query", (inner) => {
         inner.setStatus({ code: SpanStatusCode.ERROR, message: "no rows" });
@@ -101,6 +106,11 @@ test("an OTLP endpoint gets the spans of a run as the conventions have them, wit
     status: { code: 2, message: "no rows" },
   });
 
+  // Secrets go nowhere: neither to the endpoint nor into the database.
+  expect(own.attributes["http.request.header.authorization"]).toBe("[not recorded]");
+  expect(receiver.text()).toContain("tea.example");
+  expect(receiver.text()).not.toMatch(/Bearer secret|secret cookie|secret link/);
+
   // The ids in our own trace are those of the run, although a span of the caller is above it.
   const traces = new Traces(server.url);
   const stored = await traces.ofRun(run.run_id);
@@ -109,7 +119,9 @@ test("an OTLP endpoint gets the spans of a run as the conventions have them, wit
   expect(tree.find(({ name }) => name === "look_up")?.spans).toMatchObject([
     { name: "lookup", type: "SPAN", metadata: { what: "tea" }, spans: [{ name: "query", status: "ERROR" }] },
   ]);
-  expect(JSON.stringify(tree)).not.toContain("Bearer secret");
+  const lookup = await (await fetch(`${server.url}/traces/${traceId}?span_id=${own.spanId}`)).text();
+  expect(lookup).toContain("tea.example");
+  expect(JSON.stringify(tree) + lookup).not.toMatch(/Bearer secret|secret cookie|secret link/);
 });
 
 test("runs of one caller's trace stand in it together, and each can be read by itself", async () => {

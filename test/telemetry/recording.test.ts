@@ -140,6 +140,46 @@ describe.each(engines)("retention on $name", (engine) => {
   });
 });
 
+test("span processors that fail lose their spans, and nothing else: the run is answered and stored", async () => {
+  const { lines, logger } = logOf("warn");
+  const failing = {
+    onStart: () => undefined,
+    onEnd: () => {
+      throw new Error("broken processor");
+    },
+    forceFlush: () => Promise.resolve(),
+    shutdown: () => {
+      throw new Error("broken shutdown");
+    },
+  };
+  const names: string[] = [];
+  const working = {
+    ...failing,
+    onEnd: ({ name }: { name: string }) => names.push(name),
+    shutdown: () => Promise.resolve(),
+  };
+  const server = await startServer({
+    agent: { tools: [add] },
+    os: { logger, traces: { spanProcessors: [failing, working] } },
+  });
+  const run = await finished(server, { message: 'go [[tool=add {"a":1,"b":2}]]', session_id: "kept" });
+  expect(run.status).toBe("completed");
+  const stored = (await (
+    await fetch(`${server.url}/agents/copilot/runs/${run.run_id}?session_id=kept`)
+  ).json()) as object;
+  expect(stored).toMatchObject({ status: "completed", content: run.content });
+  expect((await new Traces(server.url).ofRun(run.run_id)).total_spans).toBe(4);
+  expect(names).toEqual(["chat gpt-5.5", "execute_tool add", "chat gpt-5.5", "invoke_agent copilot"]);
+  const metrics = await (await fetch(`${server.url}/metrics/prometheus`)).text();
+  expect(metrics).toMatch(/^agentos_spans_dropped_total 4$/m);
+  expect(metrics).toMatch(/^agentos_runs_total\{agent="copilot",status="completed"\} 1$/m);
+  // Four times in a moment is told once.
+  expect(lines.filter(({ msg }) => msg === "a span processor failed")).toMatchObject([
+    { level: 40, err: { message: "broken processor" } },
+  ]);
+  await server.close();
+});
+
 describe("a database that is away", () => {
   test("loses spans at worst: they are written when it is back, and counted where they are not", async () => {
     const direct = await engines[1]!.createLocation();

@@ -1,10 +1,12 @@
 import type { Database } from "agentos-ts";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { engines } from "../support/engines.ts";
 import { send } from "../support/memories.ts";
 import { add, boom } from "../support/run-tools.ts";
+import { query } from "../support/second-connection.ts";
 import { startServer, type TestServer } from "../support/server.ts";
-import { type FinishedRun, finished, flat, Traces } from "../support/traces.ts";
+import { planOf, watchStatements } from "../support/statements.ts";
+import { type FinishedRun, finished, flat, type Trace, Traces } from "../support/traces.ts";
 
 const twoCalls = '[[tool=add {"a":1,"b":2}]] [[tool=boom {}]]';
 
@@ -12,13 +14,55 @@ describe.each(engines)("on $name", (engine) => {
   let server: TestServer;
   let traces: Traces;
   let db: Database;
+  let location: string;
 
   beforeAll(async () => {
-    db = engine.connect(await engine.createLocation());
+    location = await engine.createLocation();
+    db = engine.connect(location);
     server = await startServer({ db, agent: { tools: [add, boom], enableAgenticMemory: true } });
     traces = new Traces(server.url);
   });
   afterAll(() => server.close());
+
+  test("an answer has so many bytes of spans and no more; each run can be read whole by itself", async () => {
+    const traceId = "5bf92f3577b34da6a3ce929d0e0e4736";
+    const ids: string[] = [];
+    for (let i = 0; i < 4; i++) {
+      const answer = await fetch(`${server.url}/agents/copilot/runs`, {
+        method: "POST",
+        headers: { "content-type": "application/json", traceparent: `00-${traceId}-00f067aa0ba902b7-01` },
+        body: JSON.stringify({ message: "needle [[say=ok]]", stream: false, user_id: "large" }),
+      });
+      ids.push(((await answer.json()) as FinishedRun).run_id);
+      await traces.ofRun(ids[i]!);
+    }
+    const large = "x".repeat(3 * 1024 * 1024);
+    const returning = engine.name === "sqlite" ? "RETURNING run_id" : "";
+    await query(
+      engine,
+      location,
+      `UPDATE traces SET spans = replace(spans, 'needle', '${large}') WHERE user_id = 'large' ${returning}`,
+    );
+    const sizes = (all: Trace[]) =>
+      all.map(({ tree, spans_left_out: left = 0 }) => [flat(tree).length, left]);
+    const page = await traces.search({ filter: { op: "EQ", key: "user_id", value: "large" }, limit: 100 });
+    expect(page.meta).toMatchObject({ limit: 100, total_count: 4, total_pages: 1 });
+    expect(page.data.map(({ run_id }) => run_id)).toEqual(ids.toReversed());
+    expect(sizes(page.data)).toEqual([
+      [2, 0],
+      [2, 0],
+      [0, 2],
+      [0, 2],
+    ]);
+    expect(sizes([await traces.get(traceId)])).toEqual([[4, 4]]);
+    const last = await traces.get(traceId, `run_id=${ids[3]}`);
+    expect(sizes([last])).toEqual([[2, 0]]);
+    const chat = last.tree[0]!.spans![0]!;
+    expect(chat.input!.length).toBeGreaterThan(large.length);
+    expect(await traces.get(traceId, `span_id=${chat.id}`)).toMatchObject({ id: chat.id, input: chat.input });
+    const none = await fetch(`${server.url}/traces/${traceId}?span_id=00f067aa0ba902b7`);
+    expect([none.status, await none.json()]).toMatchObject([404, { detail: "Span not found" }]);
+  });
 
   test("a run with two tool calls is a tree of agent, model turns and tools, with what went in and out", async () => {
     const message = `sum ${twoCalls}`;
@@ -270,4 +314,48 @@ describe.each(engines)("on $name", (engine) => {
     const run = await finished(server, { message, session_id: "odd" });
     expect((await traces.ofRun(run.run_id)).input).toBe(message);
   });
+});
+
+describe.each(engines)("in a large database on $name", (engine) => {
+  test("what is asked for often looks at a part of it: sessions of traces, and the runs that wait", async () => {
+    const location = await engine.createLocation();
+    const server = await startServer({ db: engine.connect(location) });
+    await finished(server, { message: "opens it", session_id: "first" });
+    const numbers =
+      "(WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 60000) SELECT n FROM s) AS s";
+    await query(
+      engine,
+      location,
+      `INSERT INTO runs (run_id, session_id, agent_id, status, attempt, input, metadata, model, model_provider, created_at, updated_at)
+       SELECT 'run_' || n, 's' || (n % 3000), 'copilot', 'completed', 1, '{}', '{}', 'm', 'p', n, n FROM ${numbers}`,
+    );
+    await query(
+      engine,
+      location,
+      `INSERT INTO traces (run_id, trace_id, session_id, agent_id, name, status, start_time, end_time, duration_ms, total_spans, error_count, created_at, input, output, spans)
+       SELECT 'run_' || n, 't' || n, 's' || (n % 3000), 'copilot', 'x', 'OK', n, n, 1, 0, 0, n, '""', '""', '[]' FROM ${numbers}`,
+    );
+    if (engine.name === "postgres") await query(engine, location, "ANALYZE");
+    const statements = watchStatements(engine);
+    const answer = await fetch(`${server.url}/trace_session_stats?limit=2&end_time=1970-01-01T00:00:50.000Z`);
+    expect(await answer.json()).toMatchObject({
+      data: [
+        { session_id: "s2000", total_traces: 17, last_trace_at: "1970-01-01T00:00:50.000Z" },
+        { session_id: "s1999", total_traces: 17, first_trace_at: "1970-01-01T00:00:01.999Z" },
+      ],
+      meta: { total_count: 3000, total_is_capped: true },
+    });
+    expect((await fetch(`${server.url}/trace_session_stats?limit=2`)).status).toBe(200);
+    expect((await fetch(`${server.url}/metrics/prometheus`)).status).toBe(200);
+    const asked = statements.filter(({ text }) => /^select/i.test(text) && /"traces"|'pending'/.test(text));
+    vi.restoreAllMocks();
+    expect(asked.length).toBeGreaterThanOrEqual(5);
+    for (const statement of asked) {
+      const plan = await planOf(engine, location, statement);
+      expect(plan, statement.text).not.toMatch(
+        /Seq Scan|SCAN (?:traces|runs)(?! USING INDEX (?:traces_by_start|runs_of_busy))/,
+      );
+    }
+    await server.close();
+  }, 60_000);
 });

@@ -53,7 +53,7 @@ export function wantedTraces(eb: Builder, scope: Scope, filter: TraceFilter): Co
     if (value !== undefined) conditions.push(eb(`traces.${column}`, "=", value));
   };
   equal("run_id", filter.runId);
-  if (filter.sessionId !== undefined) conditions.push(ofSession(eb, filter.sessionId));
+  if (filter.sessionId !== undefined) conditions.push(ofSessions(eb, [filter.sessionId]));
   equal("user_id", filter.userId);
   equal("agent_id", filter.agentId);
   if (filter.status === "OK") conditions.push(eb("traces.status", "=", "OK"));
@@ -95,17 +95,17 @@ export function matching(eb: Builder, expression: TraceExpression): Condition {
         ? eb.or([])
         : sql<SqlBool>`${column(eb, expression.key)} IN (${sql.join([...expression.values])})`;
     case "EQ":
-      if (expression.key === "session_id") return ofSession(eb, String(expression.value));
+      if (expression.key === "session_id") return ofSessions(eb, [String(expression.value)]);
       return compared(column(eb, expression.key), expression.op, expression.value);
     default:
       return compared(column(eb, expression.key), expression.op, expression.value);
   }
 }
 
-/** Those of a session are found by its runs, so that they need no index of their own: no trace is there without its run. */
-function ofSession(eb: Builder, sessionId: string): Condition {
-  const runs = eb.selectFrom("runs").select("runs.run_id").where("runs.session_id", "=", sessionId);
-  return eb.and([eb("traces.session_id", "=", sessionId), eb("traces.run_id", "in", runs)]);
+/** Those of sessions are found by their runs, so that they need no index of their own: no trace is there without its run. */
+export function ofSessions(eb: Builder, sessionIds: readonly string[]): Condition {
+  const runs = eb.selectFrom("runs").select("runs.run_id").where("runs.session_id", "in", sessionIds);
+  return eb.and([eb("traces.session_id", "in", sessionIds), eb("traces.run_id", "in", runs)]);
 }
 
 /** There are no teams and no workflows: no trace has one. */

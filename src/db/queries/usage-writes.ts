@@ -1,4 +1,4 @@
-import { type Kysely, sql } from "kysely";
+import { type Kysely, type SelectQueryBuilder, sql } from "kysely";
 import { discardedTokens } from "../../events/discarded.ts";
 import { noTokens, type RunMetrics, type TokenUsage } from "../../events/metrics.ts";
 import type { Engine } from "../engine.ts";
@@ -6,60 +6,95 @@ import { histogramOf, histogramText } from "../histogram.ts";
 import type { Tables } from "../schema.ts";
 import { addLatency, type DaySum, type EndedRun, type ModelSum, UsageCount } from "../usage-count.ts";
 
+/** Sessions by their ids, or as a query for these. */
+export type Sessions = readonly string[] | SelectQueryBuilder<Tables, "sessions", { session_id: string }>;
+
 /** Rows of one statement. */
 const rowsAtOnce = 100;
 
 const kinds = Object.keys(noTokens()) as (keyof TokenUsage)[];
 
+/** Runs that are counted at a time where all of some sessions are. */
+const runsAtOnce = 200;
+
+/** Gives metrics their cost. */
+type Price = (metrics: RunMetrics) => RunMetrics;
+
 /** Counts ended runs that were not counted yet, in one transaction. */
-export async function countRuns(
+export function countRuns(
   engine: Pick<Engine, "transaction" | "locked">,
   atOnce: number,
-  price: (metrics: RunMetrics) => RunMetrics,
+  price: Price,
 ): Promise<{ runs: number; days: string[] }> {
   return engine.transaction(async (db) => {
-    // One counts at a time, on whatever node: what another has counted is seen from here on.
-    await engine.locked(db.selectFrom("metric_refreshes").select("id").where("id", "=", 1)).execute();
-    const rows = await db
-      .selectFrom("runs")
-      .select(["run_id", "session_id", "user_id", "agent_id", "status", "started_at", "created_at"])
-      .select(["model", "model_provider", "attempt", "metrics", "cost"])
-      .where(sql.ref("metered"), "=", sql.lit(0))
-      .where("ended_at", "is not", null)
-      .orderBy("run_id")
-      .limit(atOnce)
-      .execute();
-    if (rows.length === 0) return { runs: 0, days: [] };
-    const cutOff = rows.filter((row) => row.attempt > 1).map((row) => row.run_id);
-    const discarded = await discardedOf(db, cutOff);
-    const count = new UsageCount();
-    for (const row of rows) {
-      const metrics = { ...noTokens(), ...(JSON.parse(row.metrics) as RunMetrics) };
-      const run: EndedRun = {
-        sessionId: row.session_id,
-        userId: row.user_id ?? "",
-        agentId: row.agent_id,
-        status: row.status,
-        startedAt: row.started_at ?? row.created_at,
-        model: row.model,
-        modelProvider: row.model_provider,
-        metrics: row.cost === null ? price(metrics) : metrics,
-        discardedTokens: discarded.get(row.run_id) ?? 0,
-      };
-      count.add(run);
-    }
-    await write(db, count);
-    await db
-      .updateTable("runs")
-      .set({ metered: 1 })
-      .where(
-        "run_id",
-        "in",
-        rows.map((row) => row.run_id),
-      )
-      .execute();
-    return { runs: rows.length, days: [...new Set([...count.days.values()].map(({ day }) => day))] };
+    await holdUsage(engine, db);
+    return count(db, unmetered(db).limit(atOnce), price);
   });
+}
+
+/**
+ * Has nobody else count until the transaction ends, on whatever node: what another has counted is seen from here on. Whoever
+ * counts holds this before any run or session, else two would wait for each other.
+ */
+export async function holdUsage(engine: Pick<Engine, "locked">, db: Kysely<Tables>): Promise<void> {
+  await engine.locked(db.selectFrom("metric_refreshes").select("id").where("id", "=", 1)).execute();
+}
+
+/**
+ * Counts the ended runs of sessions that were not counted yet, for they are about to be deleted. The usage must be held. A run
+ * that ended without a cost has none here: nobody in the database knows a price.
+ */
+export async function countRunsOf(db: Kysely<Tables>, sessions: Sessions): Promise<void> {
+  const some = unmetered(db).where("session_id", "in", sessions).limit(runsAtOnce);
+  while ((await count(db, some, (metrics) => metrics)).runs === runsAtOnce);
+}
+
+function unmetered(db: Kysely<Tables>) {
+  return db
+    .selectFrom("runs")
+    .select(["run_id", "session_id", "user_id", "agent_id", "status", "started_at", "created_at"])
+    .select(["model", "model_provider", "attempt", "metrics", "cost"])
+    .where(sql.ref("metered"), "=", sql.lit(0))
+    .where("ended_at", "is not", null)
+    .orderBy("run_id");
+}
+
+async function count(
+  db: Kysely<Tables>,
+  some: ReturnType<typeof unmetered>,
+  price: Price,
+): Promise<{ runs: number; days: string[] }> {
+  const rows = await some.execute();
+  if (rows.length === 0) return { runs: 0, days: [] };
+  const cutOff = rows.filter((row) => row.attempt > 1).map((row) => row.run_id);
+  const discarded = await discardedOf(db, cutOff);
+  const sums = new UsageCount();
+  for (const row of rows) {
+    const metrics = { ...noTokens(), ...(JSON.parse(row.metrics) as RunMetrics) };
+    const run: EndedRun = {
+      sessionId: row.session_id,
+      userId: row.user_id ?? "",
+      agentId: row.agent_id,
+      status: row.status,
+      startedAt: row.started_at ?? row.created_at,
+      model: row.model,
+      modelProvider: row.model_provider,
+      metrics: row.cost === null ? price(metrics) : metrics,
+      discardedTokens: discarded.get(row.run_id) ?? 0,
+    };
+    sums.add(run);
+  }
+  await write(db, sums);
+  await db
+    .updateTable("runs")
+    .set({ metered: 1 })
+    .where(
+      "run_id",
+      "in",
+      rows.map((row) => row.run_id),
+    )
+    .execute();
+  return { runs: rows.length, days: [...new Set([...sums.days.values()].map(({ day }) => day))] };
 }
 
 /** What the turns of runs used that were cut off and done again. */

@@ -1,15 +1,13 @@
-import type { Kysely, SelectQueryBuilder } from "kysely";
+import type { Kysely } from "kysely";
 import { ConflictError } from "../../errors.ts";
 import type { Engine } from "../engine.ts";
 import { wanted } from "../queries/sessions.ts";
+import { countRunsOf, holdUsage, type Sessions } from "../queries/usage-writes.ts";
 import type { Tables } from "../schema.ts";
 import type { Scope } from "./scope.ts";
 
 /** Rows whose keys are named in one statement. */
 const keysAtOnce = 500;
-
-/** Sessions by their ids, or as a query for these. */
-type Sessions = readonly string[] | SelectQueryBuilder<Tables, "sessions", { session_id: string }>;
 
 /** How many rows went. */
 export interface Removed {
@@ -34,6 +32,7 @@ export function deleteSessions(
 ): Promise<void> {
   if (sessionIds.length === 0) return Promise.resolve();
   return engine.transaction(async (db) => {
+    await holdUsage(engine, db);
     // No run is accepted into a session that is locked, so that what has none under way now has none until it is gone.
     const rows = await engine
       .locked(
@@ -62,12 +61,16 @@ export function deleteSessions(
   });
 }
 
-/** Deletes sessions with all that is theirs. They must be locked by this transaction, and their runs written by nobody. */
+/**
+ * Deletes sessions with all that is theirs; what their runs used stays counted. They must be locked by this transaction, their
+ * runs written by nobody, and the usage held.
+ */
 export async function removeSessions(
   engine: Engine,
   db: Kysely<Tables>,
   sessions: Sessions,
 ): Promise<Removed> {
+  await countRunsOf(db, sessions);
   const runs = db.selectFrom("runs").select("runs.run_id").where("runs.session_id", "in", sessions);
   // A run that is just being accepted may use the same bytes. Either its lock is had first, and what it has written is
   // seen below, or it waits for ours, and stores the bytes anew.

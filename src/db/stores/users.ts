@@ -1,5 +1,6 @@
 import type { Engine } from "../engine.ts";
 import { sessionColumns, sessionOf } from "../queries/sessions.ts";
+import { holdUsage } from "../queries/usage-writes.ts";
 import type { StoredSession } from "../sessions.ts";
 import type { Scope } from "./scope.ts";
 import { type Removed, removeSessions } from "./session-removal.ts";
@@ -58,6 +59,7 @@ export class UserStore {
       return { sessions: 0, runs: 0, messages: 0, run_events: 0, files: 0, memories: 0 };
     }
     return this.#engine.transaction(async (db) => {
+      await holdUsage(this.#engine, db);
       const sessions = db
         .selectFrom("sessions")
         .select("sessions.session_id")

@@ -71,6 +71,7 @@ const sessionStats = createRoute({
   path: "/trace_session_stats",
   operationId: "list_trace_session_stats",
   summary: "Traces by session, the last used first",
+  description: "Sessions of the newest 10,000 traces; earlier ones are found with `end_time`.",
   tags,
   request: { query: z.object({ ...traceListQuery, ...pageQuery, ...dbIdQuery }) },
   responses: jsonResponse("A page of sessions.", sessionTracesPageSchema, 404, 422, 503),
@@ -129,7 +130,10 @@ export function traceRoutes(app: OpenAPIHono, served: Served): void {
     const { span_id, run_id, db_id } = c.req.valid("query");
     refuseOtherDatabase(served, db_id);
     const store = await storeOf(served, c);
-    const found = await store.traces.get(c.req.valid("param").trace_id, run_id);
+    const { trace_id } = c.req.valid("param");
+    const found = await (span_id === undefined
+      ? store.traces.get(trace_id, run_id)
+      : store.traces.getWithSpan(trace_id, span_id, run_id));
     const runs = tracesFor(found, principalOf(c));
     if (runs.length === 0) throw new NotFoundError("Trace not found");
     if (span_id === undefined) return c.json(presentTraceDetail(runs));
@@ -144,12 +148,12 @@ export function traceRoutes(app: OpenAPIHono, served: Served): void {
     refuseOtherDatabase(served, query.db_id);
     const { page, limit } = query;
     const store = await storeOf(served, c, query.user_id);
-    const { sessions, total } = isOfNone(query)
-      ? { sessions: [], total: 0 }
+    const { sessions, total, isCapped } = isOfNone(query)
+      ? { sessions: [], total: 0, isCapped: false }
       : await store.traces.sessions(filterOf(c, query), { limit, offset: (page - 1) * limit });
     return c.json({
       data: sessions.map(presentSessionTraces),
-      meta: pageMeta({ page, limit, total, mostCounted, since }),
+      meta: pageMeta({ page, limit, total, mostCounted, isCapped, since }),
     });
   });
 
@@ -162,10 +166,10 @@ export function traceRoutes(app: OpenAPIHono, served: Served): void {
     const own = filterOf(c, {});
     const part = { limit, offset: (page - 1) * limit };
     if (group_by === "session") {
-      const { sessions, total } = await store.traces.sessions(own, part, expression);
+      const { sessions, total, isCapped } = await store.traces.sessions(own, part, expression);
       return c.json({
         data: sessions.map(presentSessionTraces),
-        meta: pageMeta({ page, limit, total, mostCounted, since }),
+        meta: pageMeta({ page, limit, total, mostCounted, isCapped, since }),
       });
     }
     const { traces, total } = await store.traces.listWithSpans(own, part, expression);
