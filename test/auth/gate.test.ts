@@ -34,6 +34,12 @@ describe("routes of one's own", () => {
     app.get("/open", (c) => c.json(principalOf(c)));
     app.get("/assets/:name", (c) => c.text("asset"));
     app.get("/assets-too", (c) => c.text("secret"));
+    app.get("/logged/*", async (_, next) => next());
+    app.get("/logged/*", requireScope("reports:read"), (c) => c.text("logged"));
+    app.use("/late/*", async (_, next) => next());
+    app.post("/late/:id", requireScope("reports:read"), (c) => c.text("late"));
+    // The page of an app of one page: it is asked for whatever no route before it has answered.
+    app.get("*", requireScope(), (c) => c.text("page"));
     reader = bearer(await token(["reports:read"]));
     admin = bearer(await token(["agent_os:admin"]));
   });
@@ -67,6 +73,19 @@ describe("routes of one's own", () => {
     const refused = await fetch(`${server.url}/reports`, { headers: bearer(await token([])) });
     expect((await refused.json()).detail).toContain("reports:read");
     expect(refused.headers.get("www-authenticate")).toContain('scope="reports:read"');
+  });
+
+  test("a route that is declared after all others opens none of them", async () => {
+    const any = bearer(await token([]));
+    expect(await status("/wherever", any)).toBe(200);
+    for (const path of ["/forgotten", "/forgotten-too", "/served/x", "/assets-too"]) {
+      expect(await status(path, any), path).toBe(403);
+    }
+    expect(await status("/logged/x", any)).toBe(403);
+    expect(await status("/logged/x", reader)).toBe(200);
+    expect(await status("/late/7", any, "POST")).toBe(403);
+    expect(await status("/late/7", reader, "POST")).toBe(200);
+    expect(await status("/agents", any)).toBe(403);
   });
 
   test("a route reads who calls", async () => {
