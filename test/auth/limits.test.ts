@@ -1,7 +1,9 @@
-import type { UsageOptions } from "agentos-ts";
-import { afterEach, describe, expect, test } from "vitest";
+import type { Database, UsageOptions } from "agentos-ts";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import type { Limits } from "../../src/db/limits.ts";
 import { type Engine, engines } from "../support/engines.ts";
 import { readUntil } from "../support/read-events.ts";
+import { query } from "../support/second-connection.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { bearer, createIssuer, sign } from "../support/tokens.ts";
 
@@ -172,6 +174,69 @@ describe.each(engines)("on $name", (engine) => {
     expect(Math.abs(Number(refused.headers.get("retry-after")) - untilMidnight)).toBeLessThan(5);
     expect((await list(all[0]!, ada)).status).toBe(200);
     expect((await run(all[0]!, eve)).status).toBe(200);
+  });
+});
+
+describe("places on PostgreSQL", () => {
+  const engine = engines.find(({ name }) => name === "postgres")!;
+  let location: string;
+  let db: Database;
+  let limits: Limits;
+  beforeAll(async () => {
+    location = await engine.createLocation();
+    db = engine.connect(location);
+    await db.open();
+    limits = db.serverStore().limits;
+  });
+  afterAll(() => db.close());
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.restoreAllMocks();
+  });
+  const ask = <TRow>(sql: string) => query<TRow>(engine, location, sql);
+  const rows = async (key: string) =>
+    (await ask<{ held_until: string }>(`SELECT held_until FROM limit_slots WHERE limit_key = '${key}'`)).map(
+      ({ held_until }) => Number(held_until),
+    );
+
+  test("a place that could not be counted is given back", async () => {
+    const failure = new Error("the runs cannot be counted");
+    await expect(limits.hold("a", 1, () => Promise.reject(failure))).rejects.toBe(failure);
+    expect(await rows("a")).toEqual([]);
+  });
+
+  test("a place that could not be given back is over by itself, while others are held on", async () => {
+    await ask(`
+      CREATE FUNCTION stay() RETURNS trigger AS 'BEGIN RAISE ''not now''; END' LANGUAGE plpgsql;
+      CREATE TRIGGER stay BEFORE DELETE ON limit_slots FOR EACH ROW WHEN (OLD.limit_key = 'stuck')
+      EXECUTE FUNCTION stay()`);
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    const release = await limits.hold("held", 1);
+    const stuck = await limits.hold("stuck", 1);
+    stuck!();
+    await expect(limits.hold("stuck", 1)).resolves.toBeUndefined();
+    const before = { held: await rows("held"), stuck: await rows("stuck") };
+    expect(before.stuck.length).toBeGreaterThan(0);
+    vi.advanceTimersByTime(20_000);
+    await expect.poll(async () => (await rows("held"))[0]).toBeGreaterThan(before.held[0]!);
+    expect(await rows("stuck")).toEqual(before.stuck);
+    release!();
+    await ask("DROP TRIGGER stay ON limit_slots");
+  });
+
+  test("what is over is swept by whatever is counted", async () => {
+    let later = 0;
+    const now = performance.now.bind(performance);
+    vi.spyOn(performance, "now").mockImplementation(() => now() + later);
+    for (const count of [
+      async () => (await limits.hold("another", 1))!(),
+      () => limits.addTokens("tokens", Math.floor(Date.now() / 86_400_000), 1),
+    ]) {
+      await ask("INSERT INTO limit_slots VALUES ('1', 'over', 'a process that is gone', 0)");
+      later += 11 * 60_000;
+      await count();
+      await expect.poll(() => rows("over")).toEqual([]);
+    }
   });
 });
 
