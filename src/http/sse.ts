@@ -100,7 +100,9 @@ export function eventStream(
           controller.enqueue(encoder.encode(": the token is no longer good; resume with a new one\n\n"));
           controller.close();
         };
-        life?.signal.addEventListener("abort", endWithToken, { once: true });
+        // It may have ended while the run was handed in: then nobody will tell.
+        if (life?.signal.aborted) endWithToken();
+        else life?.signal.addEventListener("abort", endWithToken, { once: true });
       },
       async pull(controller) {
         // Not before somebody reads: a stream that is thrown away unread leaves nothing behind.

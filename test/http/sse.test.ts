@@ -113,6 +113,16 @@ test("a reader that leaves takes its timer with it", async () => {
 describe("a token that is no longer good", () => {
   const lifeOf = (end: AbortController) => ({ signal: end.signal, done: () => undefined });
 
+  test("ends a stream that begins only then", { timeout: 2000 }, async () => {
+    async function* follow(): AsyncGenerator<LogEntry[], void, void> {
+      await new Promise(() => undefined);
+    }
+    const end = new AbortController();
+    end.abort();
+    const stream = eventStream(eventFrames(follow(), toWire), undefined, lifeOf(end));
+    expect(await text(stream, 9)).toMatch(/^retry: \d+\n\n: the token is no longer good/);
+  });
+
   test("does nothing to a stream that has ended by itself", async () => {
     async function* follow() {
       yield [entry];
