@@ -1,7 +1,9 @@
 import { Agent, AgentOS, EchoModel, principalOf, requireScope } from "agentos-ts";
 import { Hono } from "hono";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { engines } from "../support/engines.ts";
 import { readFrames } from "../support/read-events.ts";
+import { query } from "../support/second-connection.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { bearer, createIssuer, inSeconds, sign } from "../support/tokens.ts";
 
@@ -237,6 +239,32 @@ describe("the server's own", () => {
     );
     expect(text).not.toContain(stranger.slice(-30));
     expect(text).not.toContain("in-the-query");
+  });
+
+  test("refusals by the hundred are a few entries, and one that counts the others", async () => {
+    const engine = engines[0]!;
+    const location = await engine.createLocation();
+    const own = await startServer({ db: engine.connect(location), os: { authorization } });
+    for (let i = 0; i < 100; i++) expect((await fetch(`${own.url}/agents/${i}`)).status).toBe(401);
+    const eve = { headers: bearer(await token([], { sub: "eve" })) };
+    expect((await fetch(`${own.url}/sessions`, eve)).status).toBe(403);
+    await own.close();
+    const rows = await query<{ user_id: string | null; reason: string }>(
+      engine,
+      location,
+      "SELECT user_id, reason FROM audit_log ORDER BY entry_id",
+    );
+    expect(rows).toHaveLength(62);
+    expect(rows.filter(({ user_id }) => user_id === "eve")).toHaveLength(1);
+    expect(rows.filter(({ reason }) => reason.startsWith("40 more refusals"))).toHaveLength(1);
+    const plan = await query<{ detail: string }>(
+      engine,
+      location,
+      "EXPLAIN QUERY PLAN SELECT * FROM audit_log WHERE user_id = 'eve' ORDER BY entry_id DESC LIMIT 20",
+    );
+    expect(plan.map(({ detail }) => detail)).toEqual([
+      expect.stringContaining("USING INDEX audit_log_by_user (user_id=?)"),
+    ]);
   });
 
   describe("a token in a cookie", () => {
