@@ -80,6 +80,8 @@ export interface ContinueRequest {
   output?: OutputSchema;
   /** What a new run gets of its caller. A paused one goes on with what it began with. */
   ofCaller?: Pick<RunRequest, "scopes" | "dependencies" | "sessionState">;
+  /** Whether its caller has a scope too: a paused run loses those that its caller has not. Absent: it has all. */
+  callerHas?: (scope: string) => boolean;
   stream: boolean;
   signal?: AbortSignal;
 }

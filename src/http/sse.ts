@@ -65,6 +65,7 @@ export function eventStream(
   const encoder = new TextEncoder();
   let timer: NodeJS.Timeout | undefined;
   let lastSent = Date.now();
+  let over = false;
 
   const tick = (controller: ReadableStreamDefaultController<Uint8Array>) => {
     const hasTakenAll = (controller.desiredSize ?? 0) > 0;
@@ -79,6 +80,7 @@ export function eventStream(
   };
 
   const stop = () => {
+    over = true;
     if (timer !== undefined) open--;
     clearInterval(timer);
     timer = undefined;
@@ -91,11 +93,16 @@ export function eventStream(
     {
       start(controller) {
         controller.enqueue(encoder.encode(`retry: ${retry}\n\n`));
-        life?.signal.addEventListener("abort", () => {
+        const endWithToken = () => {
+          // What has ended by itself takes no more words, and an error in a listener would end the process.
+          if (over) return;
           stop();
           controller.enqueue(encoder.encode(": the token is no longer good; resume with a new one\n\n"));
           controller.close();
-        });
+        };
+        // It may have ended while the run was handed in: then nobody will tell.
+        if (life?.signal.aborted) endWithToken();
+        else life?.signal.addEventListener("abort", endWithToken, { once: true });
       },
       async pull(controller) {
         // Not before somebody reads: a stream that is thrown away unread leaves nothing behind.

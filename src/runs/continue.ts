@@ -58,7 +58,7 @@ async function goOn(
   store: Store,
   nodeId: string | undefined,
 ): Promise<RunProgress> {
-  const { agent, decisions = [], decisionsAt } = request;
+  const { agent, decisions = [], decisionsAt, callerHas } = request;
   const progress = await store.progress.get(run.run_id);
   const pauseId = progress?.row.pause_id;
   if (!progress || pauseId === null || pauseId === undefined) throw notPaused();
@@ -81,7 +81,10 @@ async function goOn(
   // What cannot go on must not begin to.
   startOf(progress, checkpoint, agent);
   const decided = await decide(agent, tools, decisions, decisionsAt);
-  const continued = await store.progress.continue(progress, pauseId, decided, nodeId);
+  // Nobody's words are carried out with rights that only somebody else has.
+  const scopes = callerHas && checkpoint.scopes?.filter(callerHas);
+  const how = { decided, nodeId, ...(scopes && { scopes }) };
+  const continued = await store.progress.continue(progress, pauseId, how);
   if (!continued) throw notPaused();
   return continued;
 }

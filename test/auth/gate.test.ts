@@ -1,7 +1,9 @@
 import { Agent, AgentOS, EchoModel, principalOf, requireScope } from "agentos-ts";
 import { Hono } from "hono";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { engines } from "../support/engines.ts";
 import { readFrames } from "../support/read-events.ts";
+import { query } from "../support/second-connection.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { bearer, createIssuer, inSeconds, sign } from "../support/tokens.ts";
 
@@ -34,6 +36,12 @@ describe("routes of one's own", () => {
     app.get("/open", (c) => c.json(principalOf(c)));
     app.get("/assets/:name", (c) => c.text("asset"));
     app.get("/assets-too", (c) => c.text("secret"));
+    app.get("/logged/*", async (_, next) => next());
+    app.get("/logged/*", requireScope("reports:read"), (c) => c.text("logged"));
+    app.use("/late/*", async (_, next) => next());
+    app.post("/late/:id", requireScope("reports:read"), (c) => c.text("late"));
+    // The page of an app of one page: it is asked for whatever no route before it has answered.
+    app.get("*", requireScope(), (c) => c.text("page"));
     reader = bearer(await token(["reports:read"]));
     admin = bearer(await token(["agent_os:admin"]));
   });
@@ -67,6 +75,19 @@ describe("routes of one's own", () => {
     const refused = await fetch(`${server.url}/reports`, { headers: bearer(await token([])) });
     expect((await refused.json()).detail).toContain("reports:read");
     expect(refused.headers.get("www-authenticate")).toContain('scope="reports:read"');
+  });
+
+  test("a route that is declared after all others opens none of them", async () => {
+    const any = bearer(await token([]));
+    expect(await status("/wherever", any)).toBe(200);
+    for (const path of ["/forgotten", "/forgotten-too", "/served/x", "/assets-too"]) {
+      expect(await status(path, any), path).toBe(403);
+    }
+    expect(await status("/logged/x", any)).toBe(403);
+    expect(await status("/logged/x", reader)).toBe(200);
+    expect(await status("/late/7", any, "POST")).toBe(403);
+    expect(await status("/late/7", reader, "POST")).toBe(200);
+    expect(await status("/agents", any)).toBe(403);
   });
 
   test("a route reads who calls", async () => {
@@ -218,6 +239,32 @@ describe("the server's own", () => {
     );
     expect(text).not.toContain(stranger.slice(-30));
     expect(text).not.toContain("in-the-query");
+  });
+
+  test("refusals by the hundred are a few entries, and one that counts the others", async () => {
+    const engine = engines[0]!;
+    const location = await engine.createLocation();
+    const own = await startServer({ db: engine.connect(location), os: { authorization } });
+    for (let i = 0; i < 100; i++) expect((await fetch(`${own.url}/agents/${i}`)).status).toBe(401);
+    const eve = { headers: bearer(await token([], { sub: "eve" })) };
+    expect((await fetch(`${own.url}/sessions`, eve)).status).toBe(403);
+    await own.close();
+    const rows = await query<{ user_id: string | null; reason: string }>(
+      engine,
+      location,
+      "SELECT user_id, reason FROM audit_log ORDER BY entry_id",
+    );
+    expect(rows).toHaveLength(62);
+    expect(rows.filter(({ user_id }) => user_id === "eve")).toHaveLength(1);
+    expect(rows.filter(({ reason }) => reason.startsWith("40 more refusals"))).toHaveLength(1);
+    const plan = await query<{ detail: string }>(
+      engine,
+      location,
+      "EXPLAIN QUERY PLAN SELECT * FROM audit_log WHERE user_id = 'eve' ORDER BY entry_id DESC LIMIT 20",
+    );
+    expect(plan.map(({ detail }) => detail)).toEqual([
+      expect.stringContaining("USING INDEX audit_log_by_user (user_id=?)"),
+    ]);
   });
 
   describe("a token in a cookie", () => {

@@ -1,4 +1,6 @@
+import { type Requirement, tool } from "agentos-ts";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import * as z from "zod";
 import { engines } from "../support/engines.ts";
 import { countRows } from "../support/second-connection.ts";
 import { startServer, type TestServer } from "../support/server.ts";
@@ -303,3 +305,56 @@ test("without isolation the scopes still hold, and all data is everybody's", asy
   expect((await fetch(`${server.url}/sessions/s`, { headers: await token("eve") })).status).toBe(200);
   await server.close();
 });
+
+test.each(engines)(
+  "a paused run goes on with what its continuing caller may do too, on $name",
+  async (engine) => {
+    const seen: (readonly string[])[] = [];
+    const act = tool({
+      name: "act",
+      description: "Does what the scopes allow.",
+      inputSchema: z.object({}),
+      requiresConfirmation: true,
+      execute: (_, { scopes }) => {
+        seen.push(scopes);
+        return "done";
+      },
+    });
+    const server = await startServer({
+      db: engine.connect(await engine.createLocation()),
+      agent: { tools: [act] },
+      os: { authorization: { verificationKeys: issuer.pem } },
+    });
+    const of = async (sub: string, scopes: string[]) =>
+      bearer(await sign(issuer.privateKey, { sub, scopes }));
+    const admin = await of("root", ["agent_os:admin", "agents:run", "agents:copilot:read"]);
+    const alice = await of("alice", ["agents:run", "agents:read"]);
+    const runs = `${server.url}/agents/copilot/runs`;
+    const post = async (who: Record<string, string>, path: string, body: object) => {
+      const headers = { ...who, "content-type": "application/json" };
+      const answer = await fetch(runs + path, { method: "POST", headers, body: JSON.stringify(body) });
+      return answer.json();
+    };
+    const paused = async (who: Record<string, string>) => {
+      const run = await post(who, "", { message: "[[tool=act {}]]", stream: false, user_id: "alice" });
+      const decided = run.requirements.map((one: Requirement) => ({
+        tool_call_id: one.tool_execution.tool_call_id,
+        confirmed: true,
+      }));
+      return { path: `/${run.run_id}/continue`, runId: run.run_id, tools: decided };
+    };
+    const first = await paused(admin);
+    await post(alice, first.path, { tools: first.tools, stream: false });
+    const second = await paused(admin);
+    await post(alice, second.path, { tools: second.tools, background: true });
+    await expect
+      .poll(async () => (await (await fetch(`${runs}/${second.runId}`, { headers: alice })).json()).status)
+      .toBe("completed");
+    // Whoever may do more gives nothing of it.
+    const third = await paused(alice);
+    await post(admin, third.path, { tools: third.tools, stream: false, user_id: "alice" });
+    const narrowed = ["agents:run", "agents:copilot:read"];
+    expect(seen).toEqual([narrowed, narrowed, ["agents:run", "agents:read"]]);
+    await server.close();
+  },
+);

@@ -1,7 +1,10 @@
-import type { UsageOptions } from "agentos-ts";
-import { afterEach, describe, expect, test } from "vitest";
+import type { AgentOptions, Database, Requirement, UsageOptions } from "agentos-ts";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import type { Limits } from "../../src/db/limits.ts";
 import { type Engine, engines } from "../support/engines.ts";
 import { readUntil } from "../support/read-events.ts";
+import { wipe } from "../support/run-tools.ts";
+import { query } from "../support/second-connection.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { bearer, createIssuer, sign } from "../support/tokens.ts";
 
@@ -15,12 +18,17 @@ afterEach(async () => {
 });
 
 /** Servers that share a database: two nodes on PostgreSQL, one server on SQLite, for no two can have the same file. */
-async function nodes(engine: Engine, limits: UsageOptions): Promise<TestServer[]> {
+async function nodes(
+  engine: Engine,
+  limits: UsageOptions,
+  agent: Partial<AgentOptions> = {},
+): Promise<TestServer[]> {
   const location = await engine.createLocation();
   const started = await Promise.all(
     Array.from({ length: engine.name === "postgres" ? 2 : 1 }, () =>
       startServer({
         db: engine.connect(location),
+        agent,
         os: { limits, authorization: { verificationKeys: issuer.pem }, drainTimeout: 0 },
       }),
     ),
@@ -37,6 +45,11 @@ const run = (server: TestServer, who: Record<string, string>, body: object = {})
   });
 const list = (server: TestServer, who: Record<string, string>) =>
   fetch(`${server.url}/agents`, { headers: who });
+
+const today = () => Math.floor(Date.now() / 86_400_000);
+/** The tokens that are counted for somebody today. */
+const spent = (server: TestServer, whose: string) =>
+  server.os.db.serverStore().limits.tokens(`tokens:${whose}`, today());
 
 /** Starts a run that lasts, and waits until it is under way. */
 async function lasting(server: TestServer, who: Record<string, string>, body: object = {}) {
@@ -84,6 +97,7 @@ describe.each(engines)("on $name", (engine) => {
     expect(statuses).toEqual([401, 401, 401, 429, 429]);
     expect((await list(server!, await ofUser("ada"))).status).toBe(429);
     expect((await fetch(`${server!.url}/health`)).status).toBe(200);
+    expect((await fetch(`${server!.url}/agents/copilot/runs/health`)).status).toBe(429);
   });
 
   test("many at once do not get past the limit", async () => {
@@ -132,6 +146,75 @@ describe.each(engines)("on $name", (engine) => {
     await expect.poll(async () => (await run(all.at(-1)!, ada)).status).toBe(200);
   });
 
+  test("runs in background take a place and tokens of their client until they end, on whatever node", async () => {
+    const all = await nodes(engine, { perIp: { concurrentRuns: 1, tokensPerDay: 100_000 } });
+    const [ada, eve] = [await ofUser("ada"), await ofUser("eve")];
+    const long = { message: "[[tokens=900]] [[delay=50]]", background: true };
+    const { run_id } = await (await run(all[0]!, ada, long)).json();
+    for (const one of all) {
+      expect((await run(one, eve)).status).toBe(429);
+      expect((await run(one, eve, { background: true })).status).toBe(429);
+    }
+    await fetch(`${all[0]!.url}/agents/copilot/runs/${run_id}/cancel`, { method: "POST", headers: ada });
+    await expect.poll(async () => (await run(all.at(-1)!, eve)).status).toBe(200);
+    const before = await spent(all[0]!, "ip:127.0.0.1");
+    await expect
+      .poll(async () => (await run(all[0]!, ada, { message: "[[tokens=40]]", background: true })).status)
+      .toBe(202);
+    await expect.poll(() => spent(all[0]!, "ip:127.0.0.1")).toBeGreaterThanOrEqual(before + 40);
+  });
+
+  test("a run that was paused is counted once", async () => {
+    const limits = { perIp: { tokensPerDay: 100_000 }, perUser: { tokensPerDay: 100_000 } };
+    const [server] = await nodes(engine, limits, { tools: [wipe] });
+    const ada = await ofUser("ada");
+    const paused = await (await run(server!, ada, { message: '[[tool=wipe {"path":"/"}]]' })).json();
+    const tools = paused.requirements.map(({ tool_execution: { tool_call_id } }: Requirement) => ({
+      tool_call_id,
+      confirmed: true,
+    }));
+    const continued = await fetch(`${server!.url}/agents/copilot/runs/${paused.run_id}/continue`, {
+      method: "POST",
+      headers: { ...ada, "content-type": "application/json" },
+      body: JSON.stringify({ tools, stream: false }),
+    });
+    const { total_tokens } = (await continued.json()).metrics;
+    for (const key of ["ip:127.0.0.1", "user:ada"]) {
+      await expect.poll(() => spent(server!, key)).toBeGreaterThanOrEqual(total_tokens);
+      expect(await spent(server!, key), key).toBe(total_tokens);
+    }
+  });
+
+  test("what asks a model beside runs is counted and refused like them", async () => {
+    const limit = 100_000;
+    const both = { enableSessionSummaries: true, enableAgenticMemory: true };
+    const [server] = await nodes(engine, { perUser: { tokensPerDay: limit } }, both);
+    const ada = bearer(
+      await sign(issuer.privateKey, { sub: "ada", scopes: ["agents:run", "memories:write"] }),
+    );
+    const post = (path: string, body: object = {}) =>
+      fetch(server!.url + path, {
+        method: "POST",
+        headers: { ...ada, "content-type": "application/json" },
+        body: JSON.stringify(body),
+      });
+    const message = `tell [[say={"summary":"tea","topics":[]}]] ${"and tell more of it ".repeat(20)}`;
+    for (let i = 0; i < 2; i++) await run(server!, ada, { session_id: "s", message });
+    for (let i = 0; i < 2; i++) await post("/memories", { memory: "[[say=tea]] and a long text about tea" });
+    for (const [path, body, expected] of [
+      ["/agents/copilot/sessions/s/compact", {}, { compacted: true }],
+      ["/optimize-memories", { user_id: "ada", apply: false }, { memories_before: 2 }],
+    ] as const) {
+      const before = await spent(server!, "user:ada");
+      const answer = await post(path, body);
+      expect([answer.status, await answer.json()], path).toEqual([200, expect.objectContaining(expected)]);
+      await expect.poll(() => spent(server!, "user:ada")).toBeGreaterThan(before);
+    }
+    await server!.os.db.serverStore().limits.addTokens("tokens:user:ada", today(), limit);
+    expect((await post("/agents/copilot/sessions/s/compact")).status).toBe(429);
+    expect((await post("/optimize-memories", { user_id: "ada", apply: false })).status).toBe(429);
+  });
+
   test("a run that is refused for another reason gives its place back", async () => {
     const [server] = await nodes(engine, { perUser: { concurrentRuns: 1, concurrentStreams: 1 } });
     const [ada, eve] = [await ofUser("ada"), await ofUser("eve")];
@@ -172,6 +255,69 @@ describe.each(engines)("on $name", (engine) => {
     expect(Math.abs(Number(refused.headers.get("retry-after")) - untilMidnight)).toBeLessThan(5);
     expect((await list(all[0]!, ada)).status).toBe(200);
     expect((await run(all[0]!, eve)).status).toBe(200);
+  });
+});
+
+describe("places on PostgreSQL", () => {
+  const engine = engines.find(({ name }) => name === "postgres")!;
+  let location: string;
+  let db: Database;
+  let limits: Limits;
+  beforeAll(async () => {
+    location = await engine.createLocation();
+    db = engine.connect(location);
+    await db.open();
+    limits = db.serverStore().limits;
+  });
+  afterAll(() => db.close());
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.restoreAllMocks();
+  });
+  const ask = <TRow>(sql: string) => query<TRow>(engine, location, sql);
+  const rows = async (key: string) =>
+    (await ask<{ held_until: string }>(`SELECT held_until FROM limit_slots WHERE limit_key = '${key}'`)).map(
+      ({ held_until }) => Number(held_until),
+    );
+
+  test("a place that could not be counted is given back", async () => {
+    const failure = new Error("the runs cannot be counted");
+    await expect(limits.hold("a", 1, () => Promise.reject(failure))).rejects.toBe(failure);
+    expect(await rows("a")).toEqual([]);
+  });
+
+  test("a place that could not be given back is over by itself, while others are held on", async () => {
+    await ask(`
+      CREATE FUNCTION stay() RETURNS trigger AS 'BEGIN RAISE ''not now''; END' LANGUAGE plpgsql;
+      CREATE TRIGGER stay BEFORE DELETE ON limit_slots FOR EACH ROW WHEN (OLD.limit_key = 'stuck')
+      EXECUTE FUNCTION stay()`);
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    const release = await limits.hold("held", 1);
+    const stuck = await limits.hold("stuck", 1);
+    stuck!();
+    await expect(limits.hold("stuck", 1)).resolves.toBeUndefined();
+    const before = { held: await rows("held"), stuck: await rows("stuck") };
+    expect(before.stuck.length).toBeGreaterThan(0);
+    vi.advanceTimersByTime(20_000);
+    await expect.poll(async () => (await rows("held"))[0]).toBeGreaterThan(before.held[0]!);
+    expect(await rows("stuck")).toEqual(before.stuck);
+    release!();
+    await ask("DROP TRIGGER stay ON limit_slots");
+  });
+
+  test("what is over is swept by whatever is counted", async () => {
+    let later = 0;
+    const now = performance.now.bind(performance);
+    vi.spyOn(performance, "now").mockImplementation(() => now() + later);
+    for (const count of [
+      async () => (await limits.hold("another", 1))!(),
+      () => limits.addTokens("tokens", Math.floor(Date.now() / 86_400_000), 1),
+    ]) {
+      await ask("INSERT INTO limit_slots VALUES ('1', 'over', 'a process that is gone', 0)");
+      later += 11 * 60_000;
+      await count();
+      await expect.poll(() => rows("over")).toEqual([]);
+    }
   });
 });
 

@@ -180,6 +180,13 @@ describe.each(engines)("on $name", (engine: Engine) => {
     expect(await asked(["agents:run"], ["agents:run", "agents:read"])).toBe(403);
     expect(await asked(["agents:run"], ["agent_os:admin"])).toBe(403);
     expect(await asked(["agents:run"], ["users:impersonate"])).toBe(403);
+    // What has the form of the administrator's scope is none: whoever has it gives away no rights to everything.
+    for (const scope of ["agent_os:admin", "agent_os:*:admin", "agent_os:x:admin"]) {
+      expect(await asked(["agent_os:*:admin", "agent_os:x:admin"], [scope]), scope).toBe(403);
+    }
+    expect(await asked(["agents:run"], ["agents:copilot:größe"])).toBe(422);
+    expect(await asked(["agents:run"], ['agents:run",error="none'])).toBe(422);
+    expect(await asked(["agents:run"], ["agents:\\run"])).toBe(422);
     expect(await asked(["agents:copilot:run"], ["agents:copilot:run"])).toBe(201);
     name = `account-${++n}`;
     expect(

@@ -1,4 +1,7 @@
-import { afterEach, expect, test, vi } from "vitest";
+import { pino } from "pino";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { openAccess } from "../../src/http/auth/caller.ts";
+import { OpenStreams } from "../../src/http/auth/open-streams.ts";
 import { eventFrames, eventStream } from "../../src/http/sse.ts";
 import type { LogEntry } from "../../src/runs/run-log.ts";
 
@@ -105,4 +108,47 @@ test("a reader that leaves takes its timer with it", async () => {
   const stream = eventStream(eventFrames(follow(), toWire));
   await stream.cancel();
   expect(vi.getTimerCount()).toBe(0);
+});
+
+describe("a token that is no longer good", () => {
+  const lifeOf = (end: AbortController) => ({ signal: end.signal, done: () => undefined });
+
+  test("ends a stream that begins only then", { timeout: 2000 }, async () => {
+    async function* follow(): AsyncGenerator<LogEntry[], void, void> {
+      await new Promise(() => undefined);
+    }
+    const end = new AbortController();
+    end.abort();
+    const stream = eventStream(eventFrames(follow(), toWire), undefined, lifeOf(end));
+    expect(await text(stream, 9)).toMatch(/^retry: \d+\n\n: the token is no longer good/);
+  });
+
+  test("does nothing to a stream that has ended by itself", async () => {
+    async function* follow() {
+      yield [entry];
+    }
+    const end = new AbortController();
+    const stream = eventStream(eventFrames(follow(), toWire), undefined, lifeOf(end));
+    expect(await text(stream, 9)).toContain("RunContent");
+    const thrown = vi.fn();
+    process.once("uncaughtException", thrown);
+    end.abort();
+    // Node throws what a listener threw on its next tick.
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off("uncaughtException", thrown);
+    expect(thrown).not.toHaveBeenCalled();
+  });
+
+  test("does nothing to a stream that ended while the token was verified", async () => {
+    const refused = Promise.withResolvers<never>();
+    const access = { caller: { ...openAccess.caller, kind: "token" as const }, token: "t" };
+    const noStore = () => Promise.reject(new Error("not asked for"));
+    const streams = new OpenStreams(noStore, () => refused.promise, pino({ level: "silent" }));
+    const [ended, open] = [streams.begin(access), streams.begin(access)];
+    const looked = streams.keysChanged();
+    ended.done();
+    refused.reject(new Error("its key is gone"));
+    await looked;
+    expect([ended.signal.aborted, open.signal.aborted]).toEqual([false, true]);
+  });
 });

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { type MemoryText, memoryLimits, type StoredMemory } from "../../db/memories.ts";
 import { OutputSchemaError } from "../../errors.ts";
+import type { TokenUsage } from "../../events/metrics.ts";
 import type { Model } from "../../models/model.ts";
 import { ask } from "../ask.ts";
 import { outputFromZod } from "../output.ts";
@@ -15,6 +16,12 @@ shorter memories: put together what belongs together, leave out what is said twi
 other, keep the later one. Lose no fact, name, date or number, and add none. \
 Each memory is at most ${memoryLimits.memory} characters. Topics: one to three words each.`;
 
+/** Memories in the place of others, and what it took to make them. */
+export interface MergedMemories {
+  memories: MemoryText[];
+  usage: TokenUsage;
+}
+
 /**
  * Merges memories into fewer, by one model call. Nothing is stored.
  *
@@ -25,14 +32,14 @@ export async function mergeMemories(
   model: Model,
   memories: readonly StoredMemory[],
   signal: AbortSignal,
-): Promise<MemoryText[]> {
+): Promise<MergedMemories> {
   const text = memories
     .map(({ memory, topics }) => `- ${memory.replace(/\s*\n\s*/g, " ")} (${topics.join(", ")})`)
     .join("\n");
-  const answer = await ask(model, { instructions, text, output, signal });
-  const merged = await mergedOf(answer.text, memories);
+  const { text: said, usage } = await ask(model, { instructions, text, output, signal });
+  const merged = await mergedOf(said, memories);
   const usable = merged.every(({ memory }) => memory !== "" && memory.length <= memoryLimits.memory);
-  if (merged.length > 0 && usable) return merged;
+  if (merged.length > 0 && usable) return { memories: merged, usage };
   throw new OutputSchemaError("The model gave nothing that could stand in the place of the memories.");
 }
 

@@ -44,6 +44,11 @@ export function access(engine: "sqlite" | "postgres"): Migration {
         .addColumn("reason", "text")
         .execute();
       await db.schema.createIndex("audit_log_by_time").on("audit_log").column("at").execute();
+      await db.schema
+        .createIndex("audit_log_by_user")
+        .on("audit_log")
+        .columns(["user_id", "entry_id"])
+        .execute();
 
       // What is counted here is soon over: a crash may lose it, and no log of it need be written.
       const counted = (name: string) => {

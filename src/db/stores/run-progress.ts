@@ -20,6 +20,16 @@ export interface RunProgress {
   sessionNamed: boolean;
 }
 
+/** How a paused run goes on. */
+export interface HowToGoOn {
+  /** The calls that waited, as they are now. */
+  readonly decided: readonly ToolExecution[];
+  /** The process that goes on with it; undefined where it waits for one. */
+  readonly nodeId: string | undefined;
+  /** What its tools may do from now on; absent where that stays as it was. */
+  readonly scopes?: readonly string[];
+}
+
 /** Runs that go on: after a pause, or after their process was lost. */
 export class RunProgressStore {
   readonly #engine: Engine;
@@ -77,17 +87,12 @@ export class RunProgressStore {
    *
    * @param progress - as {@link get} gave it
    * @param pauseId - the pause that was decided about
-   * @param decided - the calls that waited, as they are now
-   * @param nodeId - the process that goes on with it; undefined where it waits for one
+   * @param how - what was decided, and by whom it goes on
    * @returns the run as it stands then; undefined where it is no longer in that pause
    */
-  async continue(
-    progress: RunProgress,
-    pauseId: string,
-    decided: readonly ToolExecution[],
-    nodeId: string | undefined,
-  ): Promise<RunProgress | undefined> {
+  async continue(progress: RunProgress, pauseId: string, how: HowToGoOn): Promise<RunProgress | undefined> {
     const { row, lastIndex } = progress;
+    const { decided, nodeId } = how;
     const event: RunEventBody = { event: "RunContinued", tools: [...decided] };
     const fold = foldOf(row);
     applyEvent(fold, event, lastIndex + 1);
@@ -105,7 +110,7 @@ export class RunProgressStore {
           tools: JSON.stringify(fold.tools),
           requirements: JSON.stringify(fold.requirements),
           checkpoint_index: lastIndex + 1,
-          checkpoint: checkpointAfter(row, decided),
+          checkpoint: checkpointAfter(row, how),
           pause_id: null,
           // What was asked of it before its pause is answered by going on.
           cancel_requested_at: null,
@@ -138,12 +143,13 @@ export class RunProgressStore {
 }
 
 /** The checkpoint of a run that goes on: its history stays that of its first turn, and what was decided is not unknown. */
-function checkpointAfter(row: RunRow, decided: readonly ToolExecution[]): string | null {
+function checkpointAfter(row: RunRow, { decided, scopes }: HowToGoOn): string | null {
   if (row.checkpoint === null) return null;
   const checkpoint = JSON.parse(row.checkpoint) as { history_before?: number; begun: string[] };
   return JSON.stringify({
     ...checkpoint,
     history_before: checkpoint.history_before ?? row.queue_seq,
     begun: checkpoint.begun.filter((id) => !decided.some((tool) => tool.tool_call_id === id)),
+    ...(scopes && { scopes }),
   });
 }

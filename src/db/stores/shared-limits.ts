@@ -54,27 +54,18 @@ export class SharedLimits implements Limits {
   }
 
   async hold(key: string, places: number, others?: () => Promise<number>): Promise<Release | undefined> {
-    const { db, now } = this.#engine;
+    this.#sweepSometimes();
     const slotId = newId();
     await this.#leaving.get(key);
-    await db
-      .insertInto("limit_slots")
-      .values({
-        slot_id: slotId,
-        limit_key: key,
-        holder: this.#holder,
-        held_until: sql`${now} + ${sql.lit(holdFor)}`,
-      })
-      .execute();
-    // Whoever counts last has seen all that were taken before: there are never more than there are places. Two that come
-    // at the same moment for the last one may both go without.
-    const { held } = await db
-      .selectFrom("limit_slots")
-      .select((eb) => eb.fn.countAll<number>().as("held"))
-      .where("limit_key", "=", key)
-      .where("held_until", ">", now)
-      .executeTakeFirstOrThrow();
-    if (held > places || (others && held + (await others()) > places)) {
+    let held: number;
+    try {
+      held = await this.#insert(key, slotId);
+      if (held <= places && others) held += await others();
+    } catch (error) {
+      await this.#delete(slotId);
+      throw error;
+    }
+    if (held > places) {
       await this.#delete(slotId);
       return undefined;
     }
@@ -87,6 +78,7 @@ export class SharedLimits implements Limits {
   }
 
   async addTokens(key: string, day: number, tokens: number): Promise<void> {
+    this.#sweepSometimes();
     await this.#engine.db
       .insertInto("daily_tokens")
       .values({ limit_key: key, day, tokens })
@@ -122,15 +114,38 @@ export class SharedLimits implements Limits {
 
   #release(key: string, slotId: string): void {
     const before = this.#leaving.get(key);
-    // One that cannot be deleted is over by itself within a minute.
-    const gone = Promise.all([before, this.#delete(slotId).catch(() => undefined)]).then(() => {
+    const gone = Promise.all([before, this.#delete(slotId)]).then(() => {
       if (this.#leaving.get(key) === gone) this.#leaving.delete(key);
     });
     this.#leaving.set(key, gone);
   }
 
+  /** Writes down a place. @returns how many of the key are held then */
+  async #insert(key: string, slotId: string): Promise<number> {
+    const { db, now } = this.#engine;
+    const held_until = sql<number>`${now} + ${sql.lit(holdFor)}`;
+    await db
+      .insertInto("limit_slots")
+      .values({ slot_id: slotId, limit_key: key, holder: this.#holder, held_until })
+      .execute();
+    // Whoever counts last has seen all that were taken before: there are never more than there are places. Two that come
+    // at the same moment for the last one may both go without.
+    const { held } = await db
+      .selectFrom("limit_slots")
+      .select((eb) => eb.fn.countAll<number>().as("held"))
+      .where("limit_key", "=", key)
+      .where("held_until", ">", now)
+      .executeTakeFirstOrThrow();
+    return held;
+  }
+
   async #delete(slotId: string): Promise<void> {
-    await this.#engine.db.deleteFrom("limit_slots").where("slot_id", "=", slotId).execute();
+    await this.#engine.db
+      .deleteFrom("limit_slots")
+      .where("slot_id", "=", slotId)
+      .execute()
+      // One that cannot be deleted gets no more signs of life, and is over by itself within a minute.
+      .catch(() => undefined);
   }
 
   async #renew(): Promise<void> {
@@ -138,7 +153,7 @@ export class SharedLimits implements Limits {
     await db
       .updateTable("limit_slots")
       .set({ held_until: sql`${now} + ${sql.lit(holdFor)}` })
-      .where("holder", "=", this.#holder)
+      .where(sql<boolean>`slot_id = ANY(${[...this.#held]}::text[])`)
       .execute()
       // The database is away: the next sign of life may be in time.
       .catch(() => undefined);

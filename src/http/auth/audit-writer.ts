@@ -2,11 +2,16 @@ import type { Logger } from "pino";
 import type { ServerStore } from "../../db/server-store.ts";
 import type { AuditEntry } from "../../db/stores/audit-log.ts";
 import type { AgentOSError } from "../../errors.ts";
+import { clientNetwork } from "./client-address.ts";
+import { RefusalBudget } from "./refusal-budget.ts";
 
 /** Milliseconds that entries wait for others. */
 const interval = 250;
 
-/** Refusals that wait to be written. Whoever sends wrong tokens by the thousand fills no memory and no disk. */
+/** Milliseconds after which refusals that were only counted are written as one entry. */
+const minute = 60_000;
+
+/** Refusals that wait to be written. Whoever sends wrong tokens by the thousand fills no memory. */
 const mostDenied = 500;
 
 /** Entries of what was allowed that wait while the database is away. */
@@ -30,6 +35,9 @@ export class AuditWriter {
   readonly #store: () => Promise<ServerStore>;
   readonly #logger: Logger;
   readonly #keepFor: number;
+  /** Whoever sends wrong tokens by the thousand fills no disk either. */
+  readonly #budget = new RefusalBudget<AuditEntry>();
+  #minute: NodeJS.Timeout | undefined;
   #denied: AuditEntry[] = [];
   #allowed: AuditEntry[] = [];
   #dropped = 0;
@@ -45,12 +53,34 @@ export class AuditWriter {
 
   /** Somebody was refused. */
   denied(subject: AuditSubject, error: AgentOSError): void {
-    if (this.#denied.length >= mostDenied) {
-      this.#dropped++;
-      return;
-    }
-    this.#denied.push(entry(subject, "denied", error.status, error.message));
+    this.#minute ??= setTimeout(() => this.#endMinute(), minute).unref();
+    const refused = entry(subject, "denied", error.status, error.message);
+    const whose =
+      subject.userId === undefined ? `ip:${clientNetwork(subject.address ?? "")}` : `user:${subject.userId}`;
+    if (this.#budget.take(whose, refused)) this.#deny(refused);
+  }
+
+  #deny(refused: AuditEntry): void {
+    if (this.#denied.length >= mostDenied) this.#dropped++;
+    else this.#denied.push(refused);
     this.#writeSoon();
+  }
+
+  /** Of what was only counted, one entry tells how much it was, and the last of it. */
+  #endMinute(): void {
+    clearTimeout(this.#minute);
+    this.#minute = undefined;
+    for (const { last, count } of this.#budget.end()) {
+      const other = { at: Date.now(), outcome: "denied" as const, status: 401, method: "*", path: "*" };
+      const reason = `${count} more refusals within a minute, of ${last ? "this caller, such as this one" : "many callers"}`;
+      this.#deny({ ...(last ?? other), reason });
+    }
+  }
+
+  /** Writes what waits, and what was only counted. */
+  async close(): Promise<void> {
+    this.#endMinute();
+    await this.flush();
   }
 
   /** Somebody did what is written down. */

@@ -120,7 +120,7 @@ export class Authenticator {
   /** Writes what waits to be written. */
   async close(): Promise<void> {
     this.#streams.close();
-    await this.audit.flush();
+    await this.audit.close();
   }
 
   /** A token of a JSON Web Token's kind cannot be guessed; these could be tried. */

@@ -27,6 +27,12 @@ export function callerFields(c: Context, given: GivenFields) {
   };
 }
 
+/** What tells whether the caller has a scope: by its name, or because what it has covers it. */
+export function hasScope(c: Context): (scope: string) => boolean {
+  const { grants, principal } = accessOf(c).caller;
+  return (scope) => principal.scopes.includes(scope) || grants.covers(scope);
+}
+
 function merged(given: JsonObject | undefined, ofToken: JsonObject | undefined): JsonObject | undefined {
   return given && ofToken ? { ...given, ...ofToken } : (ofToken ?? given);
 }

@@ -33,8 +33,9 @@ export class OwnRoutes {
    * @param base - the path under which a host has our app; empty where it has none
    */
   match(c: Context, base: string): MatchedRoute | undefined {
-    let undeclared = false;
-    for (const [index, { handler, method, path }] of matchedRoutes(c).entries()) {
+    let undeclared: RouterRoute | undefined;
+    for (const [index, route] of matchedRoutes(c).entries()) {
+      const { handler, method, path } = route;
       const target = findTargetHandler(handler);
       const isOwn = this.#handlers.has(target);
       // A middleware of ours sees every request, and is no route.
@@ -42,11 +43,21 @@ export class OwnRoutes {
       const requirement = isOwn
         ? this.#requirements.get(`${method} ${path.slice(base.length) || "/"}`)
         : requirementOf(target);
+      // What would answer first decides: a declaration for another path that comes later says nothing about it.
+      if (undeclared && undeclared.path !== path && isRoute(undeclared)) break;
       if (isOwn || requirement) return { params: paramsAt(c, index), requirement };
-      undeclared = true;
+      if (!undeclared || !isRoute(undeclared)) undeclared = route;
     }
-    return undeclared ? { params: {}, requirement: undefined } : undefined;
+    return undeclared && { params: {}, requirement: undefined };
   }
+}
+
+/**
+ * Whether it is there to answer. Hono does not tell: what is for every method, and for all under a path, and takes a `next`
+ * to call, is held to be a middleware.
+ */
+function isRoute({ method, path, handler }: RouterRoute): boolean {
+  return method !== "ALL" || !path.includes("*") || findTargetHandler(handler).length < 2;
 }
 
 /** The parameters as they are decoded for the handler at this place: a scope must be checked for the very id that is served. */

@@ -68,7 +68,12 @@ export class OpenStreams {
   async keysChanged(): Promise<void> {
     const ofTokens = [...this.#open].filter(({ access }) => access.caller.kind === "token");
     await Promise.all(
-      ofTokens.map(({ access, end }) => this.#verify(access.token ?? "").catch(() => end.abort())),
+      ofTokens.map((stream) =>
+        this.#verify(stream.access.token ?? "").catch(() => {
+          // It may have ended while its token was looked at.
+          if (this.#open.has(stream)) stream.end.abort();
+        }),
+      ),
     );
   }
 

@@ -11,7 +11,8 @@ export interface ParsedScope {
 /** What older clients call a resource. */
 const aliases: Readonly<Record<string, string>> = { system: "config" };
 
-const part = /^[^\s:]+$/;
+/** What a scope may be made of (RFC 6749, section 3.3), but for the colon: it can stand in a header as it is. */
+const part = /^[\x21\x23-\x39\x3b-\x5b\x5d-\x7e]+$/;
 
 /** Takes a scope apart; undefined where it is none. Whoever has such a one may nothing by it. */
 export function parseScope(scope: string): ParsedScope | undefined {
@@ -35,9 +36,11 @@ export class Grants {
   /** Whether it may do everything. */
   readonly isAdmin: boolean;
   readonly #scopes: readonly ParsedScope[];
+  readonly #admin: ParsedScope | undefined;
 
   constructor(scopes: readonly string[], adminScope: string) {
     this.isAdmin = scopes.includes(adminScope);
+    this.#admin = parseScope(adminScope);
     // The admin scope has the form of any other: as one, it would be a scope of a resource that does not exist.
     this.#scopes = scopes.filter((scope) => scope !== adminScope).flatMap((scope) => parseScope(scope) ?? []);
   }
@@ -61,8 +64,10 @@ export class Grants {
 
   /** Whether a scope lets nobody do more than these do. */
   covers(scope: string): boolean {
+    if (this.isAdmin) return true;
     const wanted = parseScope(scope);
-    return this.isAdmin || (wanted !== undefined && this.has(scope, wanted.id));
+    if (!wanted || (this.#admin && matches(this.#admin, wanted))) return false;
+    return this.has(scope, wanted.id);
   }
 }
 

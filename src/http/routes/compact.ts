@@ -3,6 +3,7 @@ import { compactSession } from "../../runs/compact.ts";
 import { jsonResponse } from "../describe.ts";
 import { identifier, optionalIdentifier } from "../identifiers.ts";
 import { agentOf, type Served, storeOf, userOf } from "../served.ts";
+import { useWithin } from "../usage/submit-run.ts";
 
 const compaction = z
   .object({
@@ -56,6 +57,10 @@ export function compactRoute(app: OpenAPIHono, served: Served): void {
     const store = await storeOf(served, c, user_id);
     const userId = userOf(c, user_id);
     const session = { sessionId: session_id, ...(userId !== undefined && { userId }) };
-    return c.json(await compactSession(agent, store, session));
+    const compaction = await useWithin(served, c, userId, async () => {
+      const result = await compactSession(agent, store, session);
+      return { result, tokens: result.metrics?.total_tokens ?? 0 };
+    });
+    return c.json(compaction);
   });
 }

@@ -5,7 +5,7 @@ import type { Principal } from "../../db/principal.ts";
 import { ConflictError, InvalidRequestError, NotFoundError } from "../../errors.ts";
 import { wireOf } from "../../runs/run-log.ts";
 import type { Continued } from "../../runs/runner-options.ts";
-import { callerFields } from "../auth/caller-fields.ts";
+import { callerFields, hasScope } from "../auth/caller-fields.ts";
 import type { StreamLife } from "../auth/open-streams.ts";
 import { readBody } from "../body.ts";
 import { type ContinueFields, parseContinueFields } from "../continue-fields.ts";
@@ -127,6 +127,7 @@ export function continueRoute(app: OpenAPIHono, served: Served): void {
           runId: path.data.run_id,
           stream,
           ofCaller,
+          callerHas: hasScope(c),
           ...(userId !== undefined && { userId }),
         },
         principal,

@@ -1,5 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { mergeMemories, tokensOf } from "../../agent/memory/optimize.ts";
+import { type MergedMemories, mergeMemories, tokensOf } from "../../agent/memory/optimize.ts";
 import type { MemoryText, StoredMemory } from "../../db/memories.ts";
 import { InvalidRequestError, NotFoundError, RunFailedError, UnavailableError } from "../../errors.ts";
 import { newId } from "../../events/ids.ts";
@@ -9,6 +9,7 @@ import { jsonResponse } from "../describe.ts";
 import { jsonBody, withJsonBody } from "../json-body.ts";
 import { memorySchema, optimizeBody, presentMemory } from "../memory-fields.ts";
 import { type Served, storeOf, userOf } from "../served.ts";
+import { useWithin } from "../usage/submit-run.ts";
 
 /** Memories that are merged at once, the oldest first: what a model can take in. */
 const mostMerged = 1000;
@@ -59,7 +60,10 @@ export function optimizeRoute(app: OpenAPIHono, served: Served): void {
       await store.list({ userId }, { page: 1, limit: mostMerged, sortBy: "created_at", order: "asc" })
     ).memories;
     if (before.length === 0) throw new NotFoundError(`No memories found for user ${userId}`);
-    const merged = await mergedBy(model, before, c.req.raw.signal);
+    const merged = await useWithin(served, c, userId, async () => {
+      const { memories, usage } = await mergedBy(model, before, c.req.raw.signal);
+      return { result: memories, tokens: usage.total_tokens };
+    });
     const saved = tokensOf(before) - tokensOf(merged);
     if (saved <= 0) return c.json(report(before, before));
     const after = apply
@@ -85,7 +89,7 @@ async function mergedBy(
   model: Model,
   memories: readonly StoredMemory[],
   signal: AbortSignal,
-): Promise<MemoryText[]> {
+): Promise<MergedMemories> {
   try {
     return await mergeMemories(model, memories, signal);
   } catch (error) {

@@ -1,4 +1,5 @@
 import type { Context, MiddlewareHandler } from "hono";
+import { basePath } from "hono/route";
 import type { Logger } from "pino";
 import type { Limits, RateState, Release } from "../../db/limits.ts";
 import type { ServerStore } from "../../db/server-store.ts";
@@ -18,13 +19,22 @@ interface Account {
   readonly limits: UsageLimits;
 }
 
-/** A run that was let in. */
+/** A run, or another use of a model, that was let in. */
 export interface RunPlace {
   /** The run has begun: its place is free again when it ends. */
   follow(run: { ended(): Promise<Run> }): void;
+  /**
+   * The run is stored, and waits for whoever has room: its user's place is its row from now on. Its client, which no row
+   * names, keeps its own until the run ends.
+   */
+  followStored(run: { ended(): Promise<Run | undefined> }): void;
+  /** What was no run has used tokens, and is over. */
+  used(tokens: number): void;
   /** The run did not begin. */
   release(): void;
 }
+
+const unended: readonly Run["status"][] = ["pending", "running", "paused"];
 
 /** Counts what users and clients do, and refuses what is too much. */
 export class Meter {
@@ -48,7 +58,8 @@ export class Meter {
   /** Refuses a client that asks too often, before anything is done for it. */
   readonly ofClient: MiddlewareHandler = async (c, next) => {
     // A load balancer asks as often as it likes.
-    if (!c.req.path.endsWith("/health")) await this.#request(c, this.#client(c));
+    const base = basePath(c, c.req.routeIndex).replace(/\/$/, "");
+    if (c.req.path.slice(base.length) !== "/health") await this.#request(c, this.#client(c));
     await next();
   };
 
@@ -60,27 +71,52 @@ export class Meter {
   };
 
   /**
-   * Lets a run in.
+   * Lets a run in, or another use of a model.
    *
    * @throws {TooManyRequestsError} when too many are under way, or the day's tokens are used up
    */
   async startRun(c: Context, userId: string | undefined): Promise<RunPlace> {
     const client = this.#client(c);
-    const accounts = [client, this.#user(userId)].filter((one) => one !== undefined);
+    const user = this.#user(userId);
+    const accounts = [client, user].filter((one) => one !== undefined);
     await this.#refuseSpent(accounts);
-    const release = await this.#hold(accounts, "concurrentRuns", "runs under way", async () =>
-      // A run without a user has no account that this would be asked for.
-      (await this.#store()).backgroundRuns(userId ?? ""),
-    );
+    const hold = (account: Account | undefined) =>
+      this.#hold(account ? [account] : [], "concurrentRuns", "runs under way", async () =>
+        // A run without a user has no account that this would be asked for.
+        (await this.#store()).backgroundRuns(userId ?? ""),
+      );
+    const leave = await hold(client);
+    const leaveUser = await hold(user).catch((error: unknown) => {
+      leave();
+      throw error;
+    });
+    const release = () => {
+      leave();
+      leaveUser();
+    };
+    const countEnd = async (ended: Run | undefined) => {
+      // One that is paused is counted when it has ended: its tokens are then those before the pause too.
+      if (client && ended && !unended.includes(ended.status)) await this.#countRun(client, ended);
+    };
+    const follow = (run: { ended(): Promise<Run | undefined> }) => {
+      void run
+        .ended()
+        .then(countEnd)
+        // That a run could not be stored, or was deleted, is told where it is waited for.
+        .catch(() => undefined)
+        .finally(release);
+    };
     return {
       release,
-      follow: (run) => {
-        void run
-          .ended()
-          .then((ended) => client && this.#count(client, ended))
-          // That a run could not be stored is told where it is waited for.
-          .catch(() => undefined)
-          .finally(release);
+      follow,
+      followStored: (run) => {
+        leaveUser();
+        if (client && (client.limits.concurrentRuns ?? client.limits.tokensPerDay) !== undefined) follow(run);
+        else leave();
+      },
+      used: (tokens) => {
+        release();
+        for (const account of accounts) void this.#count(account, tokens);
       },
     };
   }
@@ -94,7 +130,7 @@ export class Meter {
   /** A run has ended on this node, wherever it began: its tokens are its user's. */
   ended(run: Run): void {
     const user = this.#user(run.user_id);
-    if (user) void this.#count(user, run);
+    if (user) void this.#countRun(user, run);
   }
 
   /** Lets go of what is held here. */
@@ -189,13 +225,17 @@ export class Meter {
     return (await this.#counters()).hold(key, places, others);
   }
 
-  async #count({ key, limits: own }: Account, run: Run): Promise<void> {
-    if (own.tokensPerDay === undefined || run.metrics.total_tokens === 0) return;
+  #countRun(account: Account, { metrics, run_id }: Run): Promise<void> {
+    return this.#count(account, metrics.total_tokens, { run_id });
+  }
+
+  async #count({ key, limits: own }: Account, tokens: number, logged: object = {}): Promise<void> {
+    if (own.tokensPerDay === undefined || tokens === 0) return;
     try {
       const limits = await this.#counters();
-      await limits.addTokens(`tokens:${key}`, dayOf(Date.now()), run.metrics.total_tokens);
+      await limits.addTokens(`tokens:${key}`, dayOf(Date.now()), tokens);
     } catch (error) {
-      this.#logger.warn({ err: error, run_id: run.run_id }, "the tokens of a run were not counted");
+      this.#logger.warn({ err: error, ...logged }, "tokens that were used were not counted");
     }
   }
 }

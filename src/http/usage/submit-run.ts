@@ -1,11 +1,12 @@
 import type { Context } from "hono";
+import { openPrincipal } from "../../db/principal.ts";
+import type { Run } from "../../events/run.ts";
 import type { Submitted } from "../../runs/runner-options.ts";
 import type { StreamLife } from "../auth/open-streams.ts";
 import type { Served } from "../served.ts";
 
 /**
- * Hands a run in as far as its caller's limits let it, and its stream where it has one. A background run holds no place
- * once it is stored: from then on its row counts.
+ * Hands a run in as far as its caller's limits let it, and its stream where it has one.
  */
 export async function submitWithin<T extends Submitted>(
   served: Served,
@@ -19,13 +20,49 @@ export async function submitWithin<T extends Submitted>(
     life = stream ? await streamLife(served, c, userId) : undefined;
     const submitted = await submit();
     if (submitted.kind === "live") place?.follow(submitted.run);
-    else place?.release();
+    else if (submitted.kind === "queued") {
+      place?.followStored({ ended: () => storedEnd(served, submitted) });
+    } else place?.release();
     return { submitted, life };
   } catch (error) {
     place?.release();
     life?.done();
     throw error;
   }
+}
+
+/**
+ * Uses a model for something that is no run, as far as the caller's limits let it.
+ *
+ * @param userId - whose tokens they are
+ * @param work - what is done, and the tokens that it used
+ * @throws {TooManyRequestsError} when too much is under way, or the day's tokens are used up
+ */
+export async function useWithin<T>(
+  served: Served,
+  c: Context,
+  userId: string | undefined,
+  work: () => Promise<{ result: T; tokens: number }>,
+): Promise<T> {
+  const place = await served.meter?.startRun(c, userId);
+  try {
+    const { result, tokens } = await work();
+    place?.used(tokens);
+    return result;
+  } catch (error) {
+    place?.release();
+    throw error;
+  }
+}
+
+/** A background run as it is stored at its end, wherever it was done; earlier where this process stops before. */
+async function storedEnd(
+  { db, runner }: Served,
+  { runId, shownAfter = -1 }: { runId: string; shownAfter?: number },
+): Promise<Run | undefined> {
+  const store = db.storeFor(openPrincipal);
+  for await (const _ of runner.follow(store, runId, shownAfter));
+  return (await store.runs.get({ runId }))?.run;
 }
 
 /**
