@@ -69,9 +69,8 @@ export class UserStore {
         .select("runs.run_id")
         .where("runs.session_id", "in", sessions)
         .orderBy("runs.run_id");
-      // Whoever writes a run has its row first, then its session's: in another order each would wait for the other. A run
-      // that was accepted in between is locked with the sessions.
-      await this.#engine.locked(runs).execute();
+      // Sessions first, as everywhere: in another order each would wait for the other. No run is accepted into a session
+      // that is locked.
       await this.#engine.locked(sessions.orderBy("sessions.session_id")).execute();
       await this.#engine.locked(runs).execute();
       const removed = await removeSessions(this.#engine, db, sessions);
