@@ -2,6 +2,7 @@ import type { AgentDefinition } from "../agent/definition.ts";
 import { outputFromJsonSchema } from "../agent/output.ts";
 import type { RunRequest } from "../agent/runner.ts";
 import { foldOf, lineageOf } from "../db/queries/rows.ts";
+import type { RunRow } from "../db/queue.ts";
 import type { SessionStart } from "../db/records.ts";
 import type { Store } from "../db/store.ts";
 import type { RunProgress } from "../db/stores/run-progress.ts";
@@ -9,7 +10,7 @@ import { emptyFold } from "../events/fold.ts";
 import type { JsonObject } from "../events/json.ts";
 import type { RunInput } from "../events/run.ts";
 import type { RunCheckpoint } from "./checkpoint.ts";
-import { LiveRun } from "./live-run.ts";
+import { LiveRun, type RunIdentity } from "./live-run.ts";
 import type { LogWriter } from "./log-writer.ts";
 
 /** Who goes on with a run. */
@@ -43,36 +44,36 @@ export function restore(progress: RunProgress, context: RestoreContext): Restore
   const checkpoint = checkpointOf(row);
   const started = checkpoint ? startOf(progress, checkpoint, agent) : context.start;
   if (!started) throw new Error(`The run ${row.run_id} has no checkpoint to go on from.`);
-  const run = new LiveRun(
-    {
-      runId: row.run_id,
-      sessionId: row.session_id,
-      agentId: agent.id,
-      agentName: agent.name,
-      userId: row.user_id ?? undefined,
-      attempt,
-      background: row.background === 1,
-      input: JSON.parse(row.input) as RunInput,
-      metadata: JSON.parse(row.metadata) as JsonObject,
-      createdAt: row.created_at,
-      lineage: lineageOf(row),
-      ...(row.traceparent !== null && { traceparent: row.traceparent }),
-    },
-    store,
-    writer,
-    {
-      fold: checkpoint ? { ...foldOf(row), status: "running" } : emptyFold(),
-      messages: [...messages],
-      nextIndex: lastIndex + 1,
-      begun: [...(checkpoint?.begun ?? []), ...progress.begun],
-      activeBefore: checkpoint?.active_ms ?? 0,
-      firstTokenAfter: checkpoint?.first_token_ms,
-    },
-  );
+  const run = new LiveRun(identityOf(row, agent, attempt), store, writer, {
+    fold: checkpoint ? { ...foldOf(row), status: "running" } : emptyFold(),
+    messages: [...messages],
+    nextIndex: lastIndex + 1,
+    begun: [...(checkpoint?.begun ?? []), ...progress.begun],
+    activeBefore: checkpoint?.active_ms ?? 0,
+    firstTokenAfter: checkpoint?.first_token_ms,
+  });
   if (lastIndex > row.checkpoint_index) {
     run.append({ event: "RunRecovered", attempt, discard_from_index: row.checkpoint_index + 1 });
   }
   return { run, ...started, checkpoint };
+}
+
+/** What a stored run is from its first moment on, for whoever goes on with it. */
+export function identityOf(row: RunRow, agent: AgentDefinition, attempt: number): RunIdentity {
+  return {
+    runId: row.run_id,
+    sessionId: row.session_id,
+    agentId: agent.id,
+    agentName: agent.name,
+    userId: row.user_id ?? undefined,
+    attempt,
+    background: row.background === 1,
+    input: JSON.parse(row.input) as RunInput,
+    metadata: JSON.parse(row.metadata) as JsonObject,
+    createdAt: row.created_at,
+    lineage: lineageOf(row),
+    ...(row.traceparent !== null && { traceparent: row.traceparent }),
+  };
 }
 
 /** The checkpoint of a run, where it has come to one. */

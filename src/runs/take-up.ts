@@ -2,15 +2,12 @@ import type { Logger } from "pino";
 import type { AgentDefinition } from "../agent/definition.ts";
 import type { Database } from "../db/database.ts";
 import { openPrincipal } from "../db/principal.ts";
-import { lineageOf } from "../db/queries/rows.ts";
 import type { ClaimedRun, RunRow } from "../db/queue.ts";
 import type { Store } from "../db/store.ts";
 import { AgentOSError, RunFaultError, UnavailableError } from "../errors.ts";
-import type { JsonObject } from "../events/json.ts";
-import type { RunInput } from "../events/run.ts";
 import { LiveRun } from "./live-run.ts";
 import type { LogWriter } from "./log-writer.ts";
-import { type RestoredRun, restore } from "./restore.ts";
+import { identityOf, type RestoredRun, restore } from "./restore.ts";
 import { requestOf } from "./stored-request.ts";
 
 /** What takes up claimed runs. */
@@ -40,7 +37,8 @@ export async function takeUp(
     const start =
       row.checkpoint === null ? { request: await requestOf(row, agent, store), session } : undefined;
     if (isNew && start) {
-      return { run: newRun(row, agent, store, writer), ...start, checkpoint: undefined, store };
+      const run = new LiveRun(identityOf(row, agent, row.attempt), store, writer);
+      return { run, ...start, checkpoint: undefined, store };
     }
     const progress = await store.progress.get(row.run_id);
     if (!progress) return undefined;
@@ -56,27 +54,6 @@ export async function takeUp(
     );
     return undefined;
   }
-}
-
-function newRun(row: RunRow, agent: AgentDefinition, store: Store, writer: LogWriter): LiveRun {
-  return new LiveRun(
-    {
-      runId: row.run_id,
-      sessionId: row.session_id,
-      agentId: agent.id,
-      agentName: agent.name,
-      userId: row.user_id ?? undefined,
-      background: true,
-      attempt: row.attempt,
-      input: JSON.parse(row.input) as RunInput,
-      metadata: JSON.parse(row.metadata) as JsonObject,
-      createdAt: row.created_at,
-      lineage: lineageOf(row),
-      ...(row.traceparent !== null && { traceparent: row.traceparent }),
-    },
-    store,
-    writer,
-  );
 }
 
 async function giveUp(db: Database, row: RunRow, error: unknown): Promise<void> {

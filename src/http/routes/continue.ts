@@ -2,8 +2,7 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { AgentDefinition } from "../../agent/definition.ts";
 import type { Principal } from "../../db/principal.ts";
-import { ConflictError, InvalidRequestError, NotFoundError } from "../../errors.ts";
-import { wireOf } from "../../runs/run-log.ts";
+import { ConflictError, NotFoundError } from "../../errors.ts";
 import type { Continued } from "../../runs/runner-options.ts";
 import { callerFields, hasScope } from "../auth/caller-fields.ts";
 import type { StreamLife } from "../auth/open-streams.ts";
@@ -14,9 +13,9 @@ import { fromZod } from "../errors.ts";
 import { hasBody } from "../loose-fields.ts";
 import { presentRun, wireStatus } from "../present.ts";
 import { runPath } from "../run-lookup.ts";
+import { isStreamed, streamRun } from "../run-stream.ts";
 import { acceptedRunSchema, runEventSchema, runSchema, toolSchema } from "../schemas.ts";
 import { principalOf, type Served, storeOf, userOf } from "../served.ts";
-import { eventFrames, eventStream, streamHeaders } from "../sse.ts";
 import { submitWithin } from "../usage/submit-run.ts";
 
 const decidedTools = z.array(toolSchema.partial().required({ tool_call_id: true }));
@@ -108,12 +107,7 @@ export function continueRoute(app: OpenAPIHono, served: Served): void {
     if (!path.success) throw fromZod(path.error, "path", c.req.param());
     const body = hasBody(c) ? await readBody(c, served.limits) : undefined;
     const { background, ...fields } = parseContinueFields(body, c.req.query());
-    if (background && served.inMemory) {
-      throw new InvalidRequestError(
-        "background: This server keeps its runs in memory, where they would be lost with it. Give it a database.",
-      );
-    }
-    const stream = fields.stream ?? (!background || served.agnoCompat);
+    const stream = isStreamed(served, { stream: fields.stream, background });
     const agent = await servedAgent(c, path.data, fields);
     const { userId: named, ...rest } = fields;
     const principal = principalOf(c, named);
@@ -165,20 +159,9 @@ export function continueRoute(app: OpenAPIHono, served: Served): void {
     if (continued.kind === "repeated") throw new Error("a continue has no key");
     const { runId: run_id, sessionId: session_id } = continued.kind === "live" ? continued.run : continued;
     if (stream) {
-      const toWire = wireOf({
-        agent_id: agent.id,
-        ...(agent.name === undefined ? {} : { agent_name: agent.name }),
-        run_id,
-        session_id,
-      });
-      const leave = new AbortController();
       const store = served.db.storeFor(principal);
-      const log = served.runner.follow(store, run_id, continued.shownAfter, leave.signal);
-      return c.body(
-        eventStream(eventFrames(log, toWire), () => leave.abort(), life),
-        200,
-        streamHeaders,
-      );
+      const run = { run_id, session_id, agent_id: agent.id };
+      return streamRun(served, c, { store, run, after: continued.shownAfter, life });
     }
     if (continued.kind === "live") {
       const run = presentRun(await continued.run.ended(), served, principal);

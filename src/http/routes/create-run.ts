@@ -2,11 +2,9 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { busyPolicies } from "../../agent/runner.ts";
 import type { Principal } from "../../db/principal.ts";
-import type { Store } from "../../db/store.ts";
 import { InvalidRequestError, NotFoundError, RunCancelledError, UnavailableError } from "../../errors.ts";
 import type { LiveRun } from "../../runs/live-run.ts";
 import { isUnderWay } from "../../runs/log-standing.ts";
-import { wireOf } from "../../runs/run-log.ts";
 import { callerFields } from "../auth/caller-fields.ts";
 import type { StreamLife } from "../auth/open-streams.ts";
 import { readBody } from "../body.ts";
@@ -15,6 +13,7 @@ import { idempotencyKey } from "../idempotency.ts";
 import { identifier } from "../identifiers.ts";
 import { presentRun, wireStatus } from "../present.ts";
 import { parseRunFields } from "../run-fields.ts";
+import { isStreamed, streamRun } from "../run-stream.ts";
 import { acceptedRunSchema, runEventSchema, runSchema } from "../schemas.ts";
 import { agentOf, principalOf, type Served } from "../served.ts";
 import { eventFrames, eventStream, streamHeaders } from "../sse.ts";
@@ -138,13 +137,7 @@ export function createRunRoute(app: OpenAPIHono, served: Served): void {
     const body = await readBody(c, served.limits);
     const { output, message, attachments, cancelOnDisconnect, onBusy, background, ...given } =
       parseRunFields(body);
-    // Of a background run that says nothing of it, only clients of the original expect a stream.
-    const stream = given.stream ?? (!background || served.agnoCompat);
-    if (background && served.inMemory) {
-      throw new InvalidRequestError(
-        "background: This server keeps its runs in memory, where they would be lost with it. Give it a database.",
-      );
-    }
+    const stream = isStreamed(served, { stream: given.stream, background });
     const key = idempotencyKey(c, agent.id, body);
     const principal = principalOf(c, given.userId);
     const traceparent = c.req.header("traceparent");
@@ -168,7 +161,8 @@ export function createRunRoute(app: OpenAPIHono, served: Served): void {
       case "queued": {
         const { runId: run_id, sessionId: session_id } = submitted;
         const store = served.db.storeFor(principal);
-        if (stream) return streamStored(c, store, { run_id, session_id, agent_id: agent.id }, life);
+        const run = { run_id, session_id, agent_id: agent.id };
+        if (stream) return streamRun(served, c, { store, run, after: -1, life });
         return c.json({ run_id, session_id, status: wireStatus("pending", served) }, 202);
       }
       case "repeated": {
@@ -229,7 +223,9 @@ export function createRunRoute(app: OpenAPIHono, served: Served): void {
       throw new NotFoundError("The run that this Idempotency-Key made was deleted. Use a new key.");
     }
     const { run_id, session_id, agent_id, status } = known.run;
-    if (stream) return streamStored(c, store, { run_id, session_id, agent_id }, life);
+    if (stream) {
+      return streamRun(served, c, { store, run: { run_id, session_id, agent_id }, after: -1, life });
+    }
     if (background) return c.json({ run_id, session_id, status: wireStatus(status, served) }, 202);
     const live = served.runner.live(runId);
     if (live) return c.json(presentRun(await live.ended(), served, principal));
@@ -243,28 +239,5 @@ export function createRunRoute(app: OpenAPIHono, served: Served): void {
       );
     }
     return c.json(presentRun(ended.run, served, principal));
-  }
-
-  /** Streams a run from its first event, wherever it is done. */
-  function streamStored(
-    c: Context,
-    store: Store,
-    run: { run_id: string; session_id: string; agent_id: string },
-    life: StreamLife | undefined,
-  ): Response {
-    const agentName = served.agents.get(run.agent_id)?.name;
-    const toWire = wireOf({
-      agent_id: run.agent_id,
-      ...(agentName === undefined ? {} : { agent_name: agentName }),
-      run_id: run.run_id,
-      session_id: run.session_id,
-    });
-    const leave = new AbortController();
-    const frames = eventFrames(served.runner.follow(store, run.run_id, -1, leave.signal), toWire);
-    return c.body(
-      eventStream(frames, () => leave.abort(), life),
-      200,
-      streamHeaders,
-    );
   }
 }

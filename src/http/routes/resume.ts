@@ -2,15 +2,15 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { LogStanding } from "../../db/records.ts";
 import { LogGoneError } from "../../errors.ts";
-import type { Run } from "../../events/run.ts";
 import { isSwept, isUnderWay, startIn } from "../../runs/log-standing.ts";
-import { type RunEnvelope, wireOf } from "../../runs/run-log.ts";
+import { wireOf } from "../../runs/run-log.ts";
 import { errorResponses } from "../describe.ts";
 import { fromZod } from "../errors.ts";
 import { optionalIdentifier } from "../identifiers.ts";
 import { looseFields } from "../loose-fields.ts";
 import { wireStatus } from "../present.ts";
 import { runOf, runPath } from "../run-lookup.ts";
+import { envelopeOf } from "../run-stream.ts";
 import { resumedEventSchema } from "../schemas.ts";
 import { ownerOf, type Served } from "../served.ts";
 import { controlFrame, eventFrames, eventStream, streamHeaders } from "../sse.ts";
@@ -91,7 +91,7 @@ async function resume(served: Served, c: Context): Promise<Response> {
   });
   const path = runPath.safeParse(c.req.param());
   if (!path.success) throw fromZod(path.error, "path", c.req.param());
-  const { agent, store, run } = await runOf(served, c, { ...path.data, session_id, user_id });
+  const { store, run } = await runOf(served, c, { ...path.data, session_id, user_id });
   const { run_id } = run;
   const standing = await served.runner.standing(run_id, last_event_index);
   const isOver = !isUnderWay(standing);
@@ -114,7 +114,7 @@ async function resume(served: Served, c: Context): Promise<Response> {
     if (isOver) yield replayFrame(run_id, standing, { start, asked: last_event_index, served });
     else yield subscribedFrames(run_id, standing, start);
     const events = served.runner.follow(store, run_id, start, leave.signal);
-    yield* eventFrames(events, wireOf(envelopeOf(run, agent.name)));
+    yield* eventFrames(events, wireOf(envelopeOf(served, run)));
   }
 }
 
@@ -163,13 +163,4 @@ function replayFrame(
     last_event_index_requested: asked,
     message: `The run is ${shown}. ${total} of ${count} events follow.`,
   });
-}
-
-function envelopeOf(run: Run, agentName: string | undefined): RunEnvelope {
-  return {
-    agent_id: run.agent_id,
-    ...(agentName === undefined ? {} : { agent_name: agentName }),
-    run_id: run.run_id,
-    session_id: run.session_id,
-  };
 }

@@ -8,10 +8,11 @@ import {
   type SessionStart,
   type SessionStretch,
 } from "../../runs/follow-session.ts";
-import { type RunEnvelope, wireOf } from "../../runs/run-log.ts";
+import { wireOf } from "../../runs/run-log.ts";
 import type { StreamLife } from "../auth/open-streams.ts";
 import { errorResponses } from "../describe.ts";
 import { optionalIdentifier } from "../identifiers.ts";
+import { envelopeOf } from "../run-stream.ts";
 import { runEventSchema } from "../schemas.ts";
 import { maySee, ownerOf, type Served, storeOf, userOf } from "../served.ts";
 import { sessionPath } from "../session-fields.ts";
@@ -107,7 +108,8 @@ export function sessionStreamRoute(app: OpenAPIHono, served: Served): void {
     for await (const { run, entries, beside } of stretches) {
       // Several agents may share the session, and the caller may not see all of them.
       if (!maySee(c, run.agentId)) continue;
-      const toWire = wires.get(run.runId) ?? wireOf(envelopeOf(run, sessionId));
+      const ids = { run_id: run.runId, session_id: sessionId, agent_id: run.agentId };
+      const toWire = wires.get(run.runId) ?? wireOf(envelopeOf(served, ids));
       wires.set(run.runId, toWire);
       const others = beside
         .filter((other) => maySee(c, other.run.agentId))
@@ -119,16 +121,6 @@ export function sessionStreamRoute(app: OpenAPIHono, served: Served): void {
       }
       yield text;
     }
-  }
-
-  function envelopeOf({ runId, agentId }: SessionStretch["run"], sessionId: string): RunEnvelope {
-    const agentName = served.agents.get(agentId)?.name;
-    return {
-      agent_id: agentId,
-      ...(agentName === undefined ? {} : { agent_name: agentName }),
-      run_id: runId,
-      session_id: sessionId,
-    };
   }
 }
 
