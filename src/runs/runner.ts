@@ -6,10 +6,10 @@ import { openPrincipal, type Principal } from "../db/principal.ts";
 import type { ClaimedRun } from "../db/queue.ts";
 import type { IdempotencyKey, LogStanding } from "../db/records.ts";
 import type { Store } from "../db/store.ts";
-import { LeaseLostError, ServerStoppedError, UnavailableError } from "../errors.ts";
+import { LeaseLostError, RunCancelledError, ServerStoppedError, UnavailableError } from "../errors.ts";
 import { newId } from "../events/ids.ts";
 import { AfterRun } from "./after-run.ts";
-import { Cancels, cancelled } from "./cancels.ts";
+import { Cancels } from "./cancels.ts";
 import { Execution } from "./execution.ts";
 import { HousekeepingRounds } from "./housekeeping.ts";
 import { Intake } from "./intake.ts";
@@ -60,7 +60,7 @@ export class DurableRunner implements Runner {
     this.#logger = options.logger;
     this.#agents = options.agents;
     this.#live = new LiveRuns((run) => this.#left(run));
-    this.#cancels = new Cancels({ db: options.db, live: () => this.#live, logger: options.logger });
+    this.#cancels = new Cancels({ db: options.db, live: this.#live, logger: options.logger });
     this.#afterRun = new AfterRun(options.logger);
     this.#execution = new Execution({
       logger: options.logger,
@@ -156,9 +156,7 @@ export class DurableRunner implements Runner {
       signal: (signal) => {
         if (signal.kind === "cancel") this.#cancels.hear(signal.runId);
         if (signal.kind === "queue") this.#worker.wake();
-        if (signal.kind === "session" && this.#live.hasSession(signal.sessionId)) {
-          this.#worker.waitsFor(signal.sessionId);
-        }
+        if (signal.kind === "session" && !this.#live.get(signal.runId)) this.#mayWait(signal.sessionId);
       },
       resync: () => this.#worker.wake(),
     });
@@ -290,6 +288,11 @@ export class DurableRunner implements Runner {
     if (this.#draining) throw new UnavailableError("The server is stopping. Try again.");
   }
 
+  /** A run that is not under way here may wait for one of its session that is. */
+  #mayWait(sessionId: string): void {
+    if (this.#live.hasSession(sessionId)) this.#worker.waitsFor(sessionId);
+  }
+
   /** A run is no longer under way here: who waited for its session may begin. */
   #left(run: LiveRun): Promise<void> | undefined {
     this.#turns.freed(run.sessionId);
@@ -311,7 +314,7 @@ export class DurableRunner implements Runner {
     try {
       if (!taken) return;
       const { run, request, session, store, checkpoint } = taken;
-      if (claimed.row.cancel_requested_at !== null) run.abort(cancelled());
+      if (claimed.row.cancel_requested_at !== null) run.abort(new RunCancelledError());
       void run.checkpointed.then(onCheckpoint);
       await this.#live.keep(run, this.#execution.see(run, request, session, store, checkpoint));
     } finally {
