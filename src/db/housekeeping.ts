@@ -1,4 +1,5 @@
 import type { Engine } from "./engine.ts";
+import { firstIdAt } from "./run-ids.ts";
 
 /** Rows that are deleted in one transaction. */
 const batch = 1000;
@@ -103,10 +104,4 @@ export class Housekeeping {
       return Number(numDeletedRows);
     });
   }
-}
-
-/** The smallest id that a run could have that was made at a time. */
-function firstIdAt(time: number): string {
-  const hex = Math.max(0, Math.floor(time)).toString(16).padStart(12, "0");
-  return `run_${hex.slice(0, 8)}-${hex.slice(8)}`;
 }

@@ -156,7 +156,7 @@ export class Leases {
 
 /** Why a run of a dead process ends; undefined where another process goes on with it. */
 function endOf(row: Selectable<Tables["runs"]>): AgentOSError | undefined {
-  if (row.cancel_requested_at !== null) return new RunCancelledError("The run was cancelled.");
+  if (row.cancel_requested_at !== null) return new RunCancelledError();
   if (row.background === 0) return new ServerStoppedError();
   return row.crashes + 1 < mostCrashes ? undefined : new CrashedTooOftenError(mostCrashes);
 }

@@ -152,7 +152,7 @@ export class Queue {
         .executeTakeFirst();
       if (row?.attempt !== attempt || row.status !== "running") return;
       if (row.cancel_requested_at !== null) {
-        await endStored(this.#engine, db, row, new RunCancelledError("The run was cancelled."));
+        await endStored(this.#engine, db, row, new RunCancelledError());
         return;
       }
       await db
@@ -271,7 +271,7 @@ function beginQuery(engine: Engine): PreparedQuery<{ run: string; always: number
 }
 
 /** A run that was claimed finds its session as it is now; one that was deleted meanwhile is as if it were new. */
-function startOf(row: RunRow, session: Omit<ClaimedSession, "owner_before"> | undefined): SessionStart {
+function startOf(row: RunRow, session: ClaimedSession | undefined): SessionStart {
   return sessionStartOf(
     session ?? {
       state: "{}",

@@ -91,8 +91,6 @@ export type Acceptance =
 export interface SessionStart {
   /** Whether this run made it: then it has no history. */
   isNew: boolean;
-  /** Whether it had no owner, and has one now. */
-  adopted: boolean;
   state: JsonObject;
   /** Whether somebody named it: a person, or a model. Else its name is how its first message begins. */
   named: boolean;

@@ -1,4 +1,5 @@
 import type { Generated } from "kysely";
+import type { TokenUsage } from "../events/metrics.ts";
 
 /**
  * The tables, the same on both engines. JSON is text: PostgreSQL's `jsonb` refuses `\u0000` and lone surrogates, which
@@ -261,16 +262,7 @@ interface TracesTable {
   spans: string;
 }
 
-interface TokenColumns {
-  input_tokens: number;
-  output_tokens: number;
-  total_tokens: number;
-  reasoning_tokens: number;
-  cache_read_tokens: number;
-  cache_write_tokens: number;
-}
-
-interface MetricDaysTable extends TokenColumns {
+interface MetricDaysTable extends TokenUsage {
   /** `YYYY-MM-DD`, in UTC. */
   day: string;
   /** Empty for all users together. */
@@ -287,7 +279,7 @@ interface MetricDaysTable extends TokenColumns {
   updated_at: number;
 }
 
-interface MetricModelsTable extends TokenColumns {
+interface MetricModelsTable extends TokenUsage {
   day: string;
   user_id: string;
   model_id: string;

@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import type { RawBuilder } from "kysely";
+import { type Expression, type RawBuilder, type SqlBool, sql } from "kysely";
 
 /** Tables whose rows are found by their words, each with the column of its text and its key. */
 export const searchable = {
@@ -84,4 +84,10 @@ export function searchableText(text: string): string {
     .slice(0, searchableLength)
     .replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, " ")
     .toWellFormed();
+}
+
+/** Whether a text holds a part, whatever the case. */
+export function containsText(text: Expression<unknown>, part: string): RawBuilder<SqlBool> {
+  const pattern = `%${part.toLowerCase().replace(/[\\%_]/g, "\\$&")}%`;
+  return sql<SqlBool>`lower(${text}) LIKE ${pattern} ESCAPE '\\'`;
 }

@@ -44,21 +44,7 @@ export interface TraceWrite {
 }
 
 /** A run in a trace. Several runs share one where the caller's span is above them. */
-export interface StoredTrace {
-  traceId: string;
-  runId: string;
-  sessionId: string;
-  agentId: string;
-  userId: string | undefined;
-  name: string;
-  status: "OK" | "ERROR";
-  startTime: number;
-  endTime: number;
-  durationMs: number;
-  totalSpans: number;
-  errorCount: number;
-  input: string;
-  output: string;
+export interface StoredTrace extends Omit<TraceWrite, "spans"> {
   createdAt: number;
 }
 

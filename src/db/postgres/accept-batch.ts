@@ -10,7 +10,8 @@ import {
 import type { Tables } from "../schema.ts";
 import { type ArrayType, binaryArray } from "./arrays.ts";
 
-const parameterTypes: Record<keyof AcceptParameters, ArrayType> = {
+/** The types of a run's values: PostgreSQL cannot tell that of a parameter that a select gives, and takes it for text. */
+export const parameterTypes: Record<keyof AcceptParameters, ArrayType> = {
   session_id: "text",
   agent_id: "text",
   user_id: "text",
@@ -145,12 +146,13 @@ export function acceptQuery(db: Kysely<Tables>) {
   });
 }
 
-function columnsOf<TValues extends object>(values: TValues): (keyof TValues)[] {
+/** The columns of an insertion. */
+export function columnsOf<TValues extends object>(values: TValues): (keyof TValues)[] {
   return Object.keys(values) as (keyof TValues)[];
 }
 
 /** The values of an insertion as what a query gives. */
-function selections(values: object) {
+export function selections(values: object) {
   return Object.entries(values).map(([column, value]) =>
     (isConstant(value) ? sql.lit(value) : (value as RawBuilder<unknown>)).as(column),
   );

@@ -137,7 +137,7 @@ function sessionName(message: string): string {
   return (line.length > nameLength ? `${line.slice(0, nameLength - 1)}…` : line).toWellFormed();
 }
 
-/** What {@link claimSession} gives, with the owner that the session had before. */
+/** What {@link claimSession} gives. */
 export interface ClaimedSession {
   state: string;
   user_id: string | null;
@@ -145,24 +145,25 @@ export interface ClaimedSession {
   named_by: "message" | "model" | "user" | null;
   summary: string | null;
   compacted_until: number | null;
-  owner_before: string | null;
 }
 
 /** The claimed session as a run finds it; undefined where it is somebody else's. */
 export function sessionStart(run: NewRun, row: ClaimedSession | undefined): SessionStart | undefined {
-  if (!row) return undefined;
-  const start = sessionStartOf(row, run.createdAt);
-  return { ...start, adopted: !start.isNew && row.owner_before === null && row.user_id !== null };
+  return row && sessionStartOf(row, run.createdAt);
+}
+
+/** Whether a session that was there already had no owner, and has one now. */
+export function isAdopted(
+  before: { user_id: string | null } | undefined,
+  claimed: Pick<ClaimedSession, "user_id"> | undefined,
+): boolean {
+  return before?.user_id === null && claimed !== undefined && claimed.user_id !== null;
 }
 
 /** A session as a run finds it that was accepted before. */
-export function sessionStartOf(
-  row: Omit<ClaimedSession, "owner_before">,
-  runCreatedAt: number,
-): SessionStart {
+export function sessionStartOf(row: ClaimedSession, runCreatedAt: number): SessionStart {
   return {
     isNew: row.created_at === runCreatedAt,
-    adopted: false,
     state: JSON.parse(row.state) as JsonObject,
     named: row.named_by !== "message",
     summary: row.summary,
@@ -196,15 +197,6 @@ export function newRunValues(value: Value) {
     updated_at: value("at"),
     started_at: value("started_at"),
   };
-}
-
-/** What was said in a session that is adopted is found by its owner from now on. */
-export function giveTexts(db: QueryCreator<Tables>, value: Value) {
-  return db
-    .updateTable("session_texts")
-    .set({ owner: value("owner") })
-    .where("session_id", "=", value("session_id"))
-    .where("owner", "=", "");
 }
 
 /** A file of a run, as the columns of the two tables that hold it. */

@@ -2,10 +2,11 @@ import type { Kysely } from "kysely";
 import type { Engine } from "../engine.ts";
 import type { Acceptance, Admission, IdempotencyKey, NewRun } from "../records.ts";
 import type { Tables } from "../schema.ts";
+import { giveTexts } from "../stores/session-texts.ts";
 import {
   acceptParameters,
   claimSession,
-  giveTexts,
+  isAdopted,
   mediaParameters,
   newRunValues,
   sessionStart,
@@ -46,13 +47,15 @@ async function admitted(
     .executeTakeFirst();
   // From here on the session's row is ours: who else runs in it is decided one after another.
   const claimed = await claimSession(db, value).executeTakeFirst();
-  const session = sessionStart(run, claimed && { ...claimed, owner_before: before?.user_id ?? null });
+  const session = sessionStart(run, claimed);
   if (!session) throw new Refused({ kind: "foreign" });
   const busy = ifBusy ? await underWay(db, run.sessionId) : [];
   if (ifBusy === "reject" && busy.length > 0) throw new Refused({ kind: "busy" });
   const full = run.background ? await fullLimit(db, run, limits) : undefined;
   if (full) throw new Refused({ kind: "full", of: full });
-  if (session.adopted) await giveTexts(db, value).execute();
+  if (isAdopted(before, claimed)) {
+    await giveTexts(db, parameters.session_id, parameters.owner).execute();
+  }
   await db.insertInto("runs").values(newRunValues(value)).execute();
   // In the order of their key: two runs that send the same files would else wait for each other.
   for (const file of run.media.toSorted((a, b) => (a.sha256 < b.sha256 ? -1 : 1))) {

@@ -1,6 +1,7 @@
 import { type ExpressionBuilder, type ExpressionWrapper, type Kysely, type SqlBool, sql } from "kysely";
 import type { Acceptance, NewRun, QueueLimits } from "../records.ts";
 import type { Tables } from "../schema.ts";
+import type { Value } from "./accept.ts";
 
 /** Whose background run it is that asks for room. */
 interface Asking {
@@ -37,6 +38,25 @@ export function roomIn<TTable extends keyof Tables>(
   };
 }
 
+/** The same for a run that is about to be accepted by a prepared query. */
+export function roomFor<TTable extends keyof Tables>(eb: ExpressionBuilder<Tables, TTable>, value: Value) {
+  return roomIn(
+    eb,
+    { userId: value("user_id"), sessionId: value("session_id") },
+    { total: value("total_limit"), user: value("user_limit"), session: value("session_limit") },
+  );
+}
+
+/** What {@link roomIn} gives as columns. */
+export function roomColumns({ total, user, session }: ReturnType<typeof roomIn>) {
+  return [total.as("total"), user.as("user"), session.as("session")] as const;
+}
+
+/** The first limit without room. */
+export function fullIn(room: Record<keyof QueueLimits, SqlBool> | undefined): keyof QueueLimits | undefined {
+  return (["total", "user", "session"] as const).find((limit) => !room?.[limit]);
+}
+
 /** Which limit the queue is at; undefined where there is room. */
 export async function fullLimit(
   db: Kysely<Tables>,
@@ -44,16 +64,11 @@ export async function fullLimit(
   limits: QueueLimits,
 ): Promise<keyof QueueLimits | undefined> {
   const room = await db
-    .selectNoFrom((eb) => {
-      const { total, user, session } = roomIn(
-        eb,
-        { userId: run.userId ?? null, sessionId: run.sessionId },
-        limits,
-      );
-      return [total.as("total"), user.as("user"), session.as("session")];
-    })
+    .selectNoFrom((eb) =>
+      roomColumns(roomIn(eb, { userId: run.userId ?? null, sessionId: run.sessionId }, limits)),
+    )
     .executeTakeFirstOrThrow();
-  return (["total", "user", "session"] as const).find((limit) => !room[limit]);
+  return fullIn(room);
 }
 
 /** Why a run was refused that could not be accepted in one statement. */

@@ -1,6 +1,7 @@
 import { type Expression, type ExpressionBuilder, type Selectable, type SqlBool, sql } from "kysely";
 import type { JsonObject } from "../../events/json.ts";
 import type { Tables } from "../schema.ts";
+import { containsText } from "../search.ts";
 import type { SessionFilter, SessionPlace, SessionSort, StoredSession } from "../sessions.ts";
 import type { Scope } from "../stores/scope.ts";
 
@@ -53,10 +54,7 @@ export function wanted(eb: Builder, scope: Scope, filter: SessionFilter): Expres
   const conditions: Expression<SqlBool>[] = [scope.sessions(eb)];
   if (filter.userId !== undefined) conditions.push(eb("sessions.user_id", "=", filter.userId));
   if (filter.agentId !== undefined) conditions.push(eb("sessions.agent_id", "=", filter.agentId));
-  if (filter.name !== undefined) {
-    const pattern = `%${filter.name.toLowerCase().replace(/[\\%_]/g, "\\$&")}%`;
-    conditions.push(sql<SqlBool>`lower(${eb.ref("sessions.name")}) LIKE ${pattern} ESCAPE '\\'`);
-  }
+  if (filter.name !== undefined) conditions.push(containsText(eb.ref("sessions.name"), filter.name));
   return eb.and(conditions);
 }
 

@@ -1,27 +1,10 @@
-import type { Kysely } from "kysely";
+import type { Kysely, Selectable } from "kysely";
 import type { Engine } from "../engine.ts";
 import type { Tables } from "../schema.ts";
 import type { TraceWrite } from "../traces.ts";
 
 /** A trace as its columns. */
-export interface TraceRow {
-  run_id: string;
-  trace_id: string;
-  session_id: string;
-  agent_id: string;
-  user_id: string | null;
-  name: string;
-  status: string;
-  start_time: number;
-  end_time: number;
-  duration_ms: number;
-  total_spans: number;
-  error_count: number;
-  created_at: number;
-  input: string;
-  output: string;
-  spans: string;
-}
+export type TraceRow = Selectable<Tables["traces"]>;
 
 /** A write as the columns of its row. */
 export function traceRow(write: TraceWrite, at: number): TraceRow {

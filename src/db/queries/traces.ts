@@ -1,5 +1,6 @@
 import { type Expression, type ExpressionBuilder, type Selectable, type SqlBool, sql } from "kysely";
 import type { Tables } from "../schema.ts";
+import { containsText } from "../search.ts";
 import type { Scope } from "../stores/scope.ts";
 import type { StoredTrace, TraceExpression, TraceField, TraceFilter, TraceOperator } from "../traces.ts";
 
@@ -122,12 +123,8 @@ function compared(left: Expression<unknown>, op: TraceOperator, value: string | 
       return sql<SqlBool>`${left} = ${value}`;
     case "NEQ":
       return sql<SqlBool>`${left} IS DISTINCT FROM ${value}`;
-    case "CONTAINS": {
-      const pattern = `%${String(value)
-        .toLowerCase()
-        .replace(/[\\%_]/g, "\\$&")}%`;
-      return sql<SqlBool>`lower(${left}) LIKE ${pattern} ESCAPE '\\'`;
-    }
+    case "CONTAINS":
+      return containsText(left, String(value));
     case "STARTSWITH":
       return sql<SqlBool>`substr(${left}, 1, length(CAST(${value} AS text))) = CAST(${value} AS text)`;
     default:

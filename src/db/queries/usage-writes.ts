@@ -5,6 +5,7 @@ import type { Engine } from "../engine.ts";
 import { histogramOf, histogramText } from "../histogram.ts";
 import type { Tables } from "../schema.ts";
 import { addLatency, type DaySum, type EndedRun, type ModelSum, UsageCount } from "../usage-count.ts";
+import { storedLog } from "./stored-log.ts";
 
 /** Sessions by their ids, or as a query for these. */
 export type Sessions = readonly string[] | SelectQueryBuilder<Tables, "sessions", { session_id: string }>;
@@ -101,19 +102,7 @@ async function count(
 async function discardedOf(db: Kysely<Tables>, runIds: readonly string[]): Promise<Map<string, number>> {
   const tokens = new Map<string, number>();
   for (const runId of runIds) {
-    const stretches = await db
-      .selectFrom("run_events")
-      .select(["first_index", "events"])
-      .where("run_id", "=", runId)
-      .orderBy("first_index")
-      .execute();
-    const events = stretches.flatMap(({ first_index, events }) =>
-      (JSON.parse(events) as { event: string }[]).map((event, i) => ({
-        ...event,
-        event_index: first_index + i,
-      })),
-    );
-    tokens.set(runId, discardedTokens(events));
+    tokens.set(runId, discardedTokens(await storedLog(db, runId)));
   }
   return tokens;
 }

@@ -5,7 +5,7 @@ import {
   type AcceptParameters,
   acceptParameters,
   claimSession,
-  giveTexts,
+  isAdopted,
   type MediaParameters,
   mediaParameters,
   newRunValues,
@@ -13,11 +13,12 @@ import {
   storeMedia,
 } from "../queries/accept.ts";
 import { replaceRun } from "../queries/replace.ts";
-import { roomIn } from "../queries/room.ts";
+import { fullIn, roomColumns, roomFor } from "../queries/room.ts";
 import { type SnapshotColumns, snapshotColumns } from "../queries/rows.ts";
 import type { Acceptance, LogWrite, NewRun, QueueLimits } from "../records.ts";
 import type { Tables } from "../schema.ts";
 import { changedState } from "../session-state.ts";
+import { giveTexts } from "../stores/session-texts.ts";
 import type { SqliteConnection } from "./connection.ts";
 
 /** Statements that write runs. Each method expects to stand inside a transaction. */
@@ -34,14 +35,14 @@ export class SqliteRunWrites {
     const parameters = acceptParameters(run, limits);
     if (run.background) {
       const [room] = this.#connection.run(this.#queries.room, parameters);
-      const full = (["total", "user", "session"] as const).find((limit) => !room?.[limit]);
+      const full = fullIn(room);
       if (full) return { kind: "full", of: full };
     }
     const [before] = this.#connection.run(this.#queries.owner, { sessionId: run.sessionId });
     const [claimed] = this.#connection.run(this.#queries.session, parameters);
-    const session = sessionStart(run, claimed && { ...claimed, owner_before: before?.user_id ?? null });
+    const session = sessionStart(run, claimed);
     if (!session) return { kind: "foreign" };
-    if (session.adopted) this.#connection.run(this.#queries.give, parameters);
+    if (isAdopted(before, claimed)) this.#connection.run(this.#queries.give, parameters);
     const isTaken = run.takenBy !== undefined && before === undefined;
     this.#connection.run(this.#queries.insert, isTaken ? takenParameters(parameters) : parameters);
     for (const file of run.media) {
@@ -110,19 +111,8 @@ function runQueries(db: Kysely<Tables>) {
       db.selectFrom("sessions").select("user_id").where("session_id", "=", value("sessionId")),
     ),
     session: prepare<AcceptParameters>()((value) => claimSession(db, value)),
-    give: prepare<AcceptParameters>()((value) => giveTexts(db, value)),
-    room: prepare<AcceptParameters>()((value) =>
-      db.selectNoFrom((eb) => {
-        const asking = { userId: value("user_id"), sessionId: value("session_id") };
-        const limits = {
-          total: value("total_limit"),
-          user: value("user_limit"),
-          session: value("session_limit"),
-        };
-        const room = roomIn(eb, asking, limits);
-        return [room.total.as("total"), room.user.as("user"), room.session.as("session")];
-      }),
-    ),
+    give: prepare<AcceptParameters>()((value) => giveTexts(db, value("session_id"), value("owner"))),
+    room: prepare<AcceptParameters>()((value) => db.selectNoFrom((eb) => roomColumns(roomFor(eb, value)))),
     insert: prepare<AcceptParameters>()((value) => db.insertInto("runs").values(newRunValues(value))),
     media: [0, 1].map((i) => prepare<MediaParameters>()((value) => storeMedia(db, value)[i]!)),
     update: prepare<SnapshotColumns & { runId: string; attempt: number }>()((value) =>

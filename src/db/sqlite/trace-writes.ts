@@ -1,26 +1,10 @@
 import { type Kysely, sql } from "kysely";
 import { type PreparedQuery, prepare } from "../prepared.ts";
 import type { TraceRow } from "../queries/trace-writes.ts";
+import { traceColumns } from "../queries/traces.ts";
 import type { Tables } from "../schema.ts";
 
-const columns = [
-  "run_id",
-  "trace_id",
-  "session_id",
-  "agent_id",
-  "user_id",
-  "name",
-  "status",
-  "start_time",
-  "end_time",
-  "duration_ms",
-  "total_spans",
-  "error_count",
-  "created_at",
-  "input",
-  "output",
-  "spans",
-] as const;
+const columns = [...traceColumns, "spans"] as const;
 
 /** Writes a trace, or adds to it, as long as its run is there. */
 export function traceWrite(db: Kysely<Tables>): PreparedQuery<TraceRow, unknown> {

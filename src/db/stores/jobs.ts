@@ -1,6 +1,7 @@
 import { type Expression, type Selectable, type SelectQueryBuilder, type SqlBool, sql } from "kysely";
 import type { RunInput, RunStatus } from "../../events/run.ts";
 import type { Engine } from "../engine.ts";
+import { firstIdAt } from "../run-ids.ts";
 import type { Tables } from "../schema.ts";
 import type { Scope } from "./scope.ts";
 
@@ -179,12 +180,6 @@ export class JobStore {
 }
 
 const count = sql<number>`CAST(count(*) AS integer)`.as("jobs");
-
-/** The least id that a run of a time can have: ids begin with it, in milliseconds (UUIDv7). */
-function firstIdAt(time: number): string {
-  const hex = time.toString(16).padStart(12, "0");
-  return `run_${hex.slice(0, 8)}-${hex.slice(8)}`;
-}
 
 const jobColumns = [
   "run_id",

@@ -4,6 +4,7 @@ import type { RunEventBody } from "../../events/run-events.ts";
 import type { ToolExecution } from "../../events/tool-execution.ts";
 import type { Engine } from "../engine.ts";
 import { foldOf } from "../queries/rows.ts";
+import { addEvent } from "../queries/stored-log.ts";
 import type { RunRow } from "../queue.ts";
 import type { Scope } from "./scope.ts";
 
@@ -126,16 +127,7 @@ export class RunProgressStore {
         .returningAll()
         .executeTakeFirst();
       if (!updated) return undefined;
-      await db
-        .insertInto("run_events")
-        .values({
-          run_id: row.run_id,
-          first_index: lastIndex + 1,
-          last_index: lastIndex + 1,
-          attempt: updated.attempt,
-          events: JSON.stringify([{ created_at: Math.floor(at / 1000), ...event }]),
-        })
-        .execute();
+      await addEvent(db, event, { runId: row.run_id, index: lastIndex + 1, attempt: updated.attempt, at });
       return updated;
     });
     return continued && { ...progress, row: continued, lastIndex: lastIndex + 1, begun: [] };

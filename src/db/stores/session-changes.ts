@@ -4,6 +4,7 @@ import { newId } from "../../events/ids.ts";
 import type { Engine } from "../engine.ts";
 import { sessionColumns, sessionOf } from "../queries/sessions.ts";
 import type { Tables } from "../schema.ts";
+import { ownerWord } from "../search.ts";
 import type { NewSession, SessionChange, SessionRef, StoredSession } from "../sessions.ts";
 import type { Scope } from "./scope.ts";
 import { giveTexts, putNameText } from "./session-texts.ts";
@@ -102,6 +103,6 @@ export async function claimSession(
   if (!row || caller === undefined || row.user_id === caller) return row;
   if (row.user_id !== null) return undefined;
   await db.updateTable("sessions").set({ user_id: caller }).where("session_id", "=", sessionId).execute();
-  await giveTexts(db, sessionId, caller);
+  await giveTexts(db, sessionId, ownerWord(caller)).execute();
   return { ...row, user_id: caller };
 }

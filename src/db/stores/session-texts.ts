@@ -1,19 +1,18 @@
-import type { Kysely } from "kysely";
+import type { Kysely, QueryCreator } from "kysely";
 import type { Tables } from "../schema.ts";
 import { ownerWord, searchableText } from "../search.ts";
 
-/** Makes the texts of a session that was adopted findable for its owner. */
-export async function giveTexts(
-  db: Kysely<Tables>,
-  sessionId: string,
-  userId: string | undefined,
-): Promise<void> {
-  await db
+/**
+ * Makes what was said in a session that is adopted findable for its owner.
+ *
+ * @param owner - the word that stands for the owner
+ */
+export function giveTexts(db: QueryCreator<Tables>, sessionId: string, owner: string) {
+  return db
     .updateTable("session_texts")
-    .set({ owner: ownerWord(userId) })
+    .set({ owner })
     .where("session_id", "=", sessionId)
-    .where("owner", "=", "")
-    .execute();
+    .where("owner", "=", "");
 }
 
 /** Makes a session findable by its name, and by no name that it had before. */
