@@ -309,6 +309,9 @@ export class LogGoneError extends AgentOSError {
 /** The run was cancelled on purpose. It is the reason of the abort signal that tools get. */
 export class RunCancelledError extends RunFailedError {
   readonly code = "run_cancelled";
+  constructor(message = "The run was cancelled.") {
+    super(message);
+  }
 }
 
 /** What `agent.run()` throws for a run that did not complete. The run is stored all the same. */

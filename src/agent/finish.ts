@@ -1,5 +1,6 @@
 import { ModelError } from "../errors.ts";
 import type { FinishReason, MessageToolCall } from "../events/messages.ts";
+import { parsed } from "./call-arguments.ts";
 
 /** How a turn of the model ended, and what there is of it. */
 export interface TurnEnd {
@@ -21,7 +22,10 @@ export function refuseCutOff({ finishReason, lostCall, text, calls }: TurnEnd, i
     throw new ModelError("The provider's content filter ended the model's answer. Change the message.");
   }
   if (finishReason !== "length") return;
-  const what = lostCall || !calls.every(isWhole) ? "a tool call was cut off" : lackOf(text, calls, isTyped);
+  const what =
+    lostCall || !calls.every((call) => parsed(call.function.arguments) !== undefined)
+      ? "a tool call was cut off"
+      : lackOf(text, calls, isTyped);
   if (what === undefined) return;
   throw new ModelError(
     `The model reached its limit of tokens: ${what}. Raise the model's maxOutputTokens, or ask for less.`,
@@ -32,14 +36,4 @@ function lackOf(text: string, calls: readonly MessageToolCall[], isTyped: boolea
   if (calls.length > 0) return undefined;
   if (text === "") return "there is no answer yet";
   return isTyped ? "the object that the output schema asks for was cut off" : undefined;
-}
-
-function isWhole({ function: { arguments: json } }: MessageToolCall): boolean {
-  if (json.trim() === "") return true;
-  try {
-    JSON.parse(json);
-    return true;
-  } catch {
-    return false;
-  }
 }

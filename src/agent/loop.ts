@@ -1,6 +1,6 @@
 import { ModelError } from "../errors.ts";
 import type { JsonValue } from "../events/json.ts";
-import type { Message, MessageToolCall } from "../events/messages.ts";
+import { type Message, type MessageToolCall, openTurn } from "../events/messages.ts";
 import type { ToolExecution } from "../events/tool-execution.ts";
 import type { ModelMessage, ToolDefinition } from "../models/model.ts";
 import { refuseCutOff } from "./finish.ts";
@@ -41,13 +41,13 @@ export async function* runLoop(context: LoopContext): AsyncGenerator<LoopStep, L
   if (context.memories && agent.memory?.agentic) definitions.push(memoryToolDefinition);
   const calls = callsIn(messages);
   const callIds = new Set(calls.map(({ id }) => id));
-  let turnCalls = openTurn(messages);
+  let turnCalls: CalledTurn | undefined = openTurn(messages);
   let callsLeft = Math.max(0, agent.toolCallLimit - calls.length + (turnCalls?.calls.length ?? 0));
   let text = context.resumed?.text ?? "";
 
   while (true) {
     if (turnCalls) {
-      const waiting = yield* toolTurn(context, turnCalls, callsLeft, prompt);
+      const waiting = yield* runTools(context, turnCalls, callsLeft, prompt);
       if (waiting.length > 0) {
         yield { event: "RunContentCompleted" };
         return { waiting };
@@ -75,33 +75,9 @@ export async function* runLoop(context: LoopContext): AsyncGenerator<LoopStep, L
   }
 }
 
-/** Runs the calls of a turn, and tells the model what came of them. @returns those that wait for people */
-async function* toolTurn(
-  context: LoopContext,
-  turn: CalledTurn,
-  callsLeft: number,
-  prompt: ModelMessage[],
-): AsyncGenerator<LoopStep, readonly ToolExecution[], void> {
-  const steps = runTools(context, turn, callsLeft);
-  while (true) {
-    const { done, value } = await steps.next();
-    if (done) return value;
-    if ("event" in value && value.event === "Checkpoint") prompt.push(context.messages.at(-1)!);
-    yield value;
-  }
-}
-
 /** The calls that the run's model asked for. Those of an earlier run are not its own. */
 function callsIn(messages: readonly Message[]): MessageToolCall[] {
   return messages.flatMap(({ tool_calls, from_history }) => (from_history ? [] : (tool_calls ?? [])));
-}
-
-/** The last turn of the model, where some of its calls have no output yet. */
-function openTurn(messages: readonly Message[]): CalledTurn | undefined {
-  const at = messages.findLastIndex(({ role }) => role !== "tool");
-  const calls = messages[at]?.tool_calls ?? [];
-  const answered = new Set(messages.slice(at + 1).map(({ tool_call_id }) => tool_call_id));
-  return calls.some(({ call_id }) => !answered.has(call_id)) ? { calls, answered } : undefined;
 }
 
 /** What the model is asked where messages are there already: the history stands behind the system prompt. */

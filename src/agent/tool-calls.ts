@@ -1,7 +1,8 @@
 import type { MemoryChange } from "../events/memories.ts";
-import type { MessageToolCall } from "../events/messages.ts";
+import type { MessageToolCall, OpenTurn } from "../events/messages.ts";
 import type { RunEventBody } from "../events/run-events.ts";
 import type { ToolExecution } from "../events/tool-execution.ts";
+import type { ModelMessage } from "../models/model.ts";
 import { invoke } from "./invoke.ts";
 import type { LoopContext, LoopStep } from "./loop-context.ts";
 import { memoryTool, memoryToolName } from "./memory/tool.ts";
@@ -10,11 +11,7 @@ import type { Tool } from "./tool.ts";
 import { planFor, type ToolPlan } from "./tool-plan.ts";
 
 /** The calls that a turn of the model asks for. */
-export interface CalledTurn {
-  calls: readonly MessageToolCall[];
-  /** The `call_id` of those that have their output already. */
-  answered: ReadonlySet<string | undefined>;
-}
+export type CalledTurn = Pick<OpenTurn, "calls" | "answered">;
 
 /** What came of a call. */
 interface Outcome {
@@ -30,12 +27,14 @@ interface Outcome {
  * Runs the calls of one turn side by side. Each gives its end as soon as it has one, and a checkpoint with it.
  *
  * @param callsLeft - how many of them may run; the others are answered with an error
+ * @param prompt - what the model is asked next: the outputs are added to it
  * @returns those that wait for people; the others have ended by then
  */
 export async function* runTools(
   context: LoopContext,
   { calls, answered }: CalledTurn,
   callsLeft: number,
+  prompt: ModelMessage[],
 ): AsyncGenerator<LoopStep, ToolExecution[], void> {
   const waiting: ToolExecution[] = [];
   const ready: (() => Promise<Outcome>)[] = [];
@@ -61,7 +60,7 @@ export async function* runTools(
   while (running.size > 0) {
     const { i, outcome } = await Promise.race(running.values());
     running.delete(i);
-    yield* ended(context, outcome);
+    yield* ended(context, outcome, prompt);
   }
   return waiting;
 }
@@ -70,19 +69,20 @@ export async function* runTools(
 function* ended(
   context: LoopContext,
   { call, tool, summary, memories }: Outcome,
+  prompt: ModelMessage[],
 ): Generator<LoopStep, void, void> {
-  context.messages.push(
-    newMessage("tool", {
-      content: tool.result ?? "",
-      tool_call_id: call.call_id,
-      tool_name: tool.tool_name,
-      tool_args: tool.tool_args,
-      tool_call_error: tool.tool_call_error === true,
-      ...(tool.metrics && {
-        metrics: { input_tokens: 0, output_tokens: 0, total_tokens: 0, duration: tool.metrics.duration },
-      }),
+  const message = newMessage("tool", {
+    content: tool.result ?? "",
+    tool_call_id: call.call_id,
+    tool_name: tool.tool_name,
+    tool_args: tool.tool_args,
+    tool_call_error: tool.tool_call_error === true,
+    ...(tool.metrics && {
+      metrics: { input_tokens: 0, output_tokens: 0, total_tokens: 0, duration: tool.metrics.duration },
     }),
-  );
+  });
+  context.messages.push(message);
+  prompt.push(message);
   // Stored without its checkpoint, a result would be taken back, and the call made again.
   const events: RunEventBody[] = [{ event: "ToolCallCompleted", content: summary, tool }];
   if (memories) events.unshift({ event: "MemoryUpdateCompleted", memories });

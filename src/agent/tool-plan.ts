@@ -2,6 +2,7 @@ import { isJsonObject, type JsonObject, type JsonValue } from "../events/json.ts
 import type { MessageToolCall } from "../events/messages.ts";
 import { isWaiting } from "../events/requirements.ts";
 import type { ToolExecution, UserInputField } from "../events/tool-execution.ts";
+import { parsed } from "./call-arguments.ts";
 import type { LoopContext } from "./loop-context.ts";
 import type { Tool } from "./tool.ts";
 
@@ -113,14 +114,4 @@ function newExecution(call: MessageToolCall, args: unknown): ToolExecution {
     stop_after_tool_call: false,
     created_at: Math.floor(Date.now() / 1000),
   };
-}
-
-/** Undefined where the text is no JSON. No text at all counts as an empty object: some models send that. */
-function parsed(text: string): unknown {
-  if (text.trim() === "") return {};
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

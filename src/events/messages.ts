@@ -69,3 +69,20 @@ export interface Message {
 export function mediaIn(message: Pick<Message, "files" | "images" | "audio">): MediaReference[] {
   return [...(message.images ?? []), ...(message.audio ?? []), ...(message.files ?? [])];
 }
+
+/** A turn of the model that asks for calls, some of which have no output yet. */
+export interface OpenTurn {
+  /** Its place among the messages. */
+  at: number;
+  calls: readonly MessageToolCall[];
+  /** The `call_id` of those that have their output already. */
+  answered: ReadonlySet<string | undefined>;
+}
+
+/** The last turn of the model, where some of its calls have no output yet. */
+export function openTurn(messages: readonly Message[]): OpenTurn | undefined {
+  const at = messages.findLastIndex(({ role }) => role !== "tool");
+  const calls = messages[at]?.tool_calls ?? [];
+  const answered = new Set(messages.slice(at + 1).map(({ tool_call_id }) => tool_call_id));
+  return calls.some(({ call_id }) => !answered.has(call_id)) ? { at, calls, answered } : undefined;
+}

@@ -50,19 +50,19 @@ export function keptOf(
     ...(historyBefore !== undefined && { history_before: historyBefore }),
     history_after: session.compactedUntil ?? 0,
     stream: request.stream,
-    ...dependenciesOf(request),
+    ...(request.dependencies && { dependencies: request.dependencies }),
     ...(request.scopes && { scopes: request.scopes }),
     ...(request.output && { output_schema: request.output.schema }),
     ...(replaces !== undefined && { replaces }),
   };
 }
 
-/** What a caller hands in may be anything: what JSON cannot hold is given again, or missed. */
-function dependenciesOf({ dependencies }: RunRequest): Pick<KeptContext, "dependencies"> {
-  if (!dependencies) return {};
+/** Whether a value can be stored: a caller or a tool may have put anything into it. */
+export function isJson(value: unknown): boolean {
   try {
-    return { dependencies: JSON.parse(JSON.stringify(dependencies)) as JsonObject };
+    JSON.stringify(value);
+    return true;
   } catch {
-    return {};
+    return false;
   }
 }

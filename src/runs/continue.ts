@@ -6,9 +6,9 @@ import type { Store } from "../db/store.ts";
 import type { RunProgress } from "../db/stores/run-progress.ts";
 import { ConflictError, InvalidRequestError, NotFoundError } from "../errors.ts";
 import { newId } from "../events/ids.ts";
-import { type Message, type MessageToolCall, mediaIn } from "../events/messages.ts";
+import { type Message, openTurn } from "../events/messages.ts";
 import type { Run } from "../events/run.ts";
-import { attachmentOf } from "./media.ts";
+import { attachmentsOf } from "./media.ts";
 import { checkpointOf, startOf } from "./restore.ts";
 
 /** What a continue comes to: the same run goes on, or a new one is made of it. */
@@ -97,16 +97,14 @@ function notPaused(): ConflictError {
 async function anew(request: ContinueRequest, run: Run, store: Store): Promise<RunRequest> {
   const origin = originOf(request, run);
   const { agent, stream, signal, output, dependencies } = request;
-  // A run that failed before it had a message is asked again with its files.
-  const files =
-    origin.messages === 0 ? await store.media.many(mediaIn(run.input).map(({ id }) => id)) : new Map();
   return {
     agent,
     message: request.input ?? run.input.input_content,
     sessionId: run.session_id,
     ...(run.user_id !== undefined && { userId: run.user_id }),
     ...(run.metadata && { metadata: run.metadata }),
-    attachments: [...files.values()].map(attachmentOf),
+    // A run that failed before it had a message is asked again with its files.
+    attachments: origin.messages === 0 ? await attachmentsOf(run.input, store) : [],
     stream,
     origin,
     ...request.ofCaller,
@@ -155,16 +153,7 @@ function originOf(request: ContinueRequest, run: Run): RunOrigin {
  * no provider takes the one without the others.
  */
 export function beforeOpenCalls(messages: readonly Message[], index: number): number {
-  const taken = messages.slice(0, index);
-  const turn = taken.findLastIndex(({ role }) => role !== "tool");
-  return openCalls(taken).length === 0 ? index : turn;
-}
-
-/** The calls of the model's last turn that have no output yet. */
-function openCalls(messages: readonly Message[]): MessageToolCall[] {
-  const turn = messages.findLastIndex(({ role }) => role !== "tool");
-  const answered = new Set(messages.slice(turn + 1).map(({ tool_call_id }) => tool_call_id));
-  return (messages[turn]?.tool_calls ?? []).filter(({ call_id }) => !answered.has(call_id));
+  return openTurn(messages.slice(0, index))?.at ?? index;
 }
 
 /** A failed run goes on with the calls that were left, or asks the model again: what it said last was no answer. */
@@ -196,5 +185,7 @@ export async function takenAlong(origin: RunOrigin, store: Store): Promise<Taken
     .slice(0, origin.messages)
     .map((message) => ({ ...message, id: newId(), ...(isTold && { from_history: true }) }));
   if (origin.says !== undefined) messages.push(newMessage("user", { content: origin.says }));
-  return { messages, order: found.order, begun: openCalls(messages).map(({ id }) => id) };
+  const open = openTurn(messages);
+  const begun = open?.calls.filter(({ call_id }) => !open.answered.has(call_id)).map(({ id }) => id) ?? [];
+  return { messages, order: found.order, begun };
 }

@@ -22,7 +22,7 @@ import type { RunPaused, TerminalEventBody } from "../events/run-events.ts";
 import type { ToolExecution } from "../events/tool-execution.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { AfterRun } from "./after-run.ts";
-import { keptOf, type RunCheckpoint } from "./checkpoint.ts";
+import { isJson, keptOf, type RunCheckpoint } from "./checkpoint.ts";
 import { takenAlong } from "./continue.ts";
 import type { LiveRun } from "./live-run.ts";
 import type { RunEnd } from "./log-writer.ts";
@@ -298,14 +298,4 @@ function pausedFor(waiting: readonly ToolExecution[], run: LiveRun, tail: Tail):
     requirements: waiting.map((tool) => ({ id: newId(), created_at, tool_execution: tool })),
     ...tail,
   };
-}
-
-/** Whether a state can be stored: a tool may have put anything into it. */
-function isJson(state: JsonObject): boolean {
-  try {
-    JSON.stringify(state);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -10,7 +10,7 @@ import type { Message } from "../events/messages.ts";
 import type { FoldedRun, Run, RunInput, RunLineage } from "../events/run.ts";
 import type { RunEvent, RunEventBody, RunPaused, TerminalEventBody } from "../events/run-events.ts";
 import type { RunTelemetry } from "../telemetry/telemetry.ts";
-import type { KeptContext, RunCheckpoint } from "./checkpoint.ts";
+import { isJson, type KeptContext, type RunCheckpoint } from "./checkpoint.ts";
 import { follow, followStored } from "./follow.ts";
 import type { LogWriter, RunEnd, RunWriter } from "./log-writer.ts";
 import { type LogEntry, RunLog } from "./run-log.ts";
@@ -360,11 +360,13 @@ export class LiveRun implements StartedRun {
 
   #checkpoint(): string {
     if (!this.kept) throw new Error(`The run ${this.runId} is not known well enough to be taken up again.`);
-    const { state, ...kept } = this.kept;
+    const { state, dependencies, ...kept } = this.kept;
     const checkpoint: RunCheckpoint = {
       version: 1,
       session_state: state,
       ...kept,
+      // What JSON cannot hold is given again, or missed.
+      ...(dependencies && isJson(dependencies) && { dependencies }),
       active_ms: Math.round(this.activeFor),
       ...(this.#firstTokenAfter !== undefined && { first_token_ms: Math.round(this.#firstTokenAfter) }),
       begun: [...this.begun],

@@ -9,8 +9,8 @@ export class LiveRuns {
   /** Ids of runs that are accepted or claimed, and not yet under way. */
   readonly arriving = new Set<string>();
   readonly #onLeft: (run: LiveRun) => Promise<void> | undefined;
-  /** Pieces of work that may bring another run. */
-  #pending = 0;
+  /** What a stop waits for: runs, with all that their end takes, and what may bring another run. */
+  readonly #work = new Set<Promise<unknown>>();
   #isStopping = false;
   /** Whether the time for runs under way is over. */
   #isOverdue = false;
@@ -38,19 +38,21 @@ export class LiveRuns {
   }
 
   /** Holds a run as one that is under way here until its work is done. */
-  async keep(run: LiveRun, work: Promise<void>): Promise<void> {
-    this.#runs.set(run.runId, run);
-    this.#count(run.sessionId, 1);
-    if (this.#isStopping) run.release();
-    if (this.#isOverdue) run.abort(stopped(run));
-    try {
-      await work;
-    } finally {
-      // It may have paused, and go on here already.
-      if (this.#runs.get(run.runId) === run) this.#runs.delete(run.runId);
-      this.#count(run.sessionId, -1);
-      await this.#onLeft(run);
-    }
+  keep(run: LiveRun, work: Promise<void>): Promise<void> {
+    return this.during(async () => {
+      this.#runs.set(run.runId, run);
+      this.#count(run.sessionId, 1);
+      if (this.#isStopping) run.release();
+      if (this.#isOverdue) run.abort(stopped(run));
+      try {
+        await work;
+      } finally {
+        // It may have paused, and go on here already.
+        if (this.#runs.get(run.runId) === run) this.#runs.delete(run.runId);
+        this.#count(run.sessionId, -1);
+        await this.#onLeft(run);
+      }
+    });
   }
 
   #count(sessionId: string, change: number): void {
@@ -60,13 +62,10 @@ export class LiveRuns {
   }
 
   /** Does something that a stop waits for, as it may bring a run. */
-  async during<T>(work: () => Promise<T>): Promise<T> {
-    this.#pending++;
-    try {
-      return await work();
-    } finally {
-      this.#pending--;
-    }
+  during<T>(work: () => Promise<T>): Promise<T> {
+    const done: Promise<T> = work().finally(() => this.#work.delete(done));
+    this.#work.add(done);
+    return done;
   }
 
   /**
@@ -82,10 +81,7 @@ export class LiveRuns {
       for (const run of this.all) run.abort(stopped(run));
     }, limit);
     for (const run of this.all) run.release();
-    while (this.#runs.size > 0 || this.#pending > 0) {
-      await Promise.allSettled(this.all.map((run) => run.ended()));
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    while (this.#work.size > 0) await Promise.allSettled(this.#work);
     clearTimeout(timer);
   }
 }

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { extname } from "node:path";
 import type { StoredMedia } from "../db/records.ts";
+import type { Store } from "../db/store.ts";
 import { newId } from "../events/ids.ts";
-import type { MediaReference, Message } from "../events/messages.ts";
+import { type MediaReference, type Message, mediaIn } from "../events/messages.ts";
 import type { Attachment } from "../models/model.ts";
 
 /** The files of a run as they are stored, and as its message names them. */
@@ -47,4 +48,11 @@ export function attachmentOf({ filename, mimeType, bytes }: StoredMedia): Attach
 export function kindOf(mimeType: string): Attachment["kind"] {
   if (mimeType.startsWith("image/")) return "image";
   return mimeType.startsWith("audio/") ? "audio" : "file";
+}
+
+/** The files that a message names, with their bytes, in its order. */
+export async function attachmentsOf(message: RunMedia["references"], store: Store): Promise<Attachment[]> {
+  const ids = mediaIn(message).map(({ id }) => id);
+  const files = await store.media.many(ids);
+  return ids.flatMap((id) => files.get(id) ?? []).map(attachmentOf);
 }

@@ -35,7 +35,7 @@ export class Reconciler {
       const { runId, attempt, background, cancelRequested } = held;
       const run = live(runId);
       if (run) {
-        if (cancelRequested) run.abort(new RunCancelledError("The run was cancelled."));
+        if (cancelRequested) run.abort(new RunCancelledError());
       } else if (!isArriving(runId)) {
         if (!before.has(runId)) this.#unknown.add(runId);
         else {

@@ -2,7 +2,7 @@ import type { AgentDefinition } from "../agent/definition.ts";
 import type { ContinueRequest } from "../agent/runner.ts";
 import type { Store } from "../db/store.ts";
 import { ConflictError, NotFoundError } from "../errors.ts";
-import { requestOf } from "./stored-request.ts";
+import { optionsOf, storedOf } from "./stored-request.ts";
 
 /**
  * What makes a new run of a background run that failed: it goes on where that one did, with what it was started with.
@@ -23,7 +23,7 @@ export async function requeueOf(
   }
   const agent = agents.get(row.agent_id);
   if (!agent) throw new ConflictError(`The agent "${row.agent_id}" is not served here.`);
-  const { stream, dependencies, scopes, output } = await requestOf(row, agent, store);
+  const { scopes, ...asked } = optionsOf(storedOf(row));
   return {
     agent,
     runId,
@@ -31,10 +31,8 @@ export async function requeueOf(
     continueFrom: "end",
     fork: false,
     regenerate: false,
-    stream,
-    ...(dependencies && { dependencies }),
+    ...asked,
     // Whoever has it done again lends it none of its own rights.
     ...(scopes && { ofCaller: { scopes } }),
-    ...(output && { output }),
   };
 }

@@ -1,5 +1,4 @@
 import type { AgentDefinition } from "../agent/definition.ts";
-import { outputFromJsonSchema } from "../agent/output.ts";
 import type { RunRequest } from "../agent/runner.ts";
 import { foldOf, lineageOf } from "../db/queries/rows.ts";
 import type { RunRow } from "../db/queue.ts";
@@ -12,6 +11,7 @@ import type { RunInput } from "../events/run.ts";
 import type { RunCheckpoint } from "./checkpoint.ts";
 import { LiveRun, type RunIdentity } from "./live-run.ts";
 import type { LogWriter } from "./log-writer.ts";
+import { optionsOf } from "./stored-request.ts";
 
 /** Who goes on with a run. */
 export interface RestoreContext {
@@ -96,16 +96,12 @@ export function startOf(
     request: {
       agent,
       message,
-      stream: checkpoint.stream,
       sessionId: row.session_id,
+      ...optionsOf(checkpoint),
       ...(row.user_id !== null && { userId: row.user_id }),
-      ...(checkpoint.scopes && { scopes: checkpoint.scopes }),
-      ...(checkpoint.dependencies && { dependencies: checkpoint.dependencies }),
-      ...(checkpoint.output_schema && { output: outputFromJsonSchema(checkpoint.output_schema) }),
     },
     session: {
       isNew: false,
-      adopted: false,
       state: checkpoint.session_before,
       named: sessionNamed,
       // Its system prompt is made already.

@@ -5,7 +5,7 @@ import type { RunRow } from "../db/queue.ts";
 import type { Store } from "../db/store.ts";
 import type { JsonObject } from "../events/json.ts";
 import type { RunInput } from "../events/run.ts";
-import { attachmentOf } from "./media.ts";
+import { attachmentsOf } from "./media.ts";
 
 /** What a run was asked for beside its input, as it is stored: another process may have to begin it. */
 interface StoredRequest {
@@ -36,23 +36,40 @@ export function storedRequest(request: RunRequest): string {
 
 /** The request that a stored run answers. */
 export async function requestOf(row: RunRow, agent: AgentDefinition, store: Store): Promise<RunRequest> {
-  const { stream, session_state, dependencies, scopes, output_schema, origin } = JSON.parse(
-    row.request ?? '{"stream":false}',
-  ) as StoredRequest;
-  const { input_content, files = [], images = [], audio = [] } = JSON.parse(row.input) as RunInput;
-  const references = [...images, ...audio, ...files].map(({ id }) => id);
-  const media = await store.media.many(references);
+  const stored = storedOf(row);
+  const { session_state, origin } = stored;
+  const input = JSON.parse(row.input) as RunInput;
   return {
     agent,
-    message: input_content,
-    stream,
+    message: input.input_content,
     sessionId: row.session_id,
-    attachments: references.flatMap((id) => media.get(id) ?? []).map(attachmentOf),
+    attachments: await attachmentsOf(input, store),
+    ...optionsOf(stored),
     ...(row.user_id !== null && { userId: row.user_id }),
     ...(session_state && { sessionState: session_state }),
+    ...(origin && { origin }),
+  };
+}
+
+/** What a run's row says of its request. */
+export function storedOf({ request }: Pick<RunRow, "request">): StoredRequest {
+  return JSON.parse(request ?? '{"stream":false}') as StoredRequest;
+}
+
+/** What of a request is stored in the same way with its run and with its checkpoints. */
+export function optionsOf({
+  stream,
+  dependencies,
+  scopes,
+  output_schema,
+}: Pick<StoredRequest, "stream" | "dependencies" | "scopes" | "output_schema">): Pick<
+  RunRequest,
+  "stream" | "dependencies" | "scopes" | "output"
+> {
+  return {
+    stream,
     ...(dependencies && { dependencies }),
     ...(scopes && { scopes }),
     ...(output_schema && { output: outputFromJsonSchema(output_schema) }),
-    ...(origin && { origin }),
   };
 }
