@@ -24,7 +24,7 @@ function expectNoHarm({ findings, violations }: Aftermath): void {
   expect(counts.runs).toBeGreaterThan(0);
 }
 
-describe.each(engines)("a server on $name", ({ name }) => {
+describe.each(engines)("a server on $name", { retry: 1 }, ({ name }) => {
   test("that is killed again and again under load loses, doubles and repeats nothing", {
     timeout: 120_000 + kills * 10_000,
   }, async () => {
@@ -49,6 +49,7 @@ describe.each(engines)("a server on $name", ({ name }) => {
 });
 
 test("three servers that are killed, frozen and cut off under load, with their database, lose, double and repeat nothing", {
+  retry: 1,
   timeout: 240_000,
 }, async () => {
   const aftermath = await storm({

@@ -76,7 +76,7 @@ describe("while PostgreSQL is away", () => {
     // Inside its transaction the first one would see the statements of when it first looked.
     const watcher = new pg.Client(direct);
     await watcher.connect();
-    await waitingStatements(watcher, asked.length);
+    await waitingRequests(watcher);
     await watcher.query(
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'agentos' AND datname = current_database()",
     );
@@ -130,12 +130,14 @@ function withFile({ url }: TestServer): Promise<Response> {
   return fetch(`${url}/agents/copilot/runs`, { method: "POST", body: form });
 }
 
-/** Resolves once as many statements of the server wait for a lock. */
-async function waitingStatements(client: pg.Client, count: number): Promise<void> {
+/** Resolves once two runs that are to be accepted, and a list, wait for a lock. What the server does by itself waits too. */
+async function waitingRequests(client: pg.Client): Promise<void> {
   while (true) {
-    const { rows } = await client.query(
-      "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()",
+    const { rows } = await client.query<{ query: string }>(
+      "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()",
     );
-    if (rows.length >= count) return;
+    const accepted = rows.filter(({ query }) => /insert into \S*"sessions"/i.test(query));
+    const listed = rows.some(({ query }) => /^select .*"runs".*order by "queue_seq" desc/is.test(query));
+    if (accepted.length === 2 && listed) return;
   }
 }

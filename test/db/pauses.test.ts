@@ -46,7 +46,7 @@ function expectFold(log: readonly RunEvent[], run: Run): void {
   expect(run).toMatchObject(folded);
 }
 
-describe.each(engines)("on $name", (engine) => {
+describe.each(engines)("on $name", { retry: 1 }, (engine) => {
   // Milliseconds. SQLite's next server takes over at once; PostgreSQL's waits for the end of the lease.
   const lease = engine.name === "sqlite" ? "10000" : "3000";
   let model: MockModel;

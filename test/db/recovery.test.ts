@@ -5,7 +5,7 @@ import { startMockModel } from "../support/mock-model.ts";
 import { readEvents } from "../support/read-events.ts";
 import { startServerProcess } from "../support/server-process.ts";
 
-describe.each(engines)("on $name", (engine) => {
+describe.each(engines)("on $name", { retry: 1 }, (engine) => {
   test("a foreground run whose server was killed ends as error, with what was stored of it, and can be replayed", async () => {
     const location = await engine.createLocation();
     const model = await startMockModel();

@@ -21,7 +21,7 @@ describe.each(engines)("on $name", (engine) => {
       ...engine.environment(await engine.createLocation()),
       OPENAI_BASE_URL: model.url,
       CONFORMANCE_RECORD: recorded,
-      TEST_LEASE: "1000",
+      TEST_LEASE: "3000",
     };
   });
   afterAll(() => model.close());

@@ -3,7 +3,7 @@ import { Cluster } from "../support/chaos/cluster.ts";
 import { engines } from "../support/engines.ts";
 import { runsOf } from "../support/runs.ts";
 
-describe.each(engines)("on $name", ({ name }) => {
+describe.each(engines)("on $name", { retry: 1 }, ({ name }) => {
   let cluster: Cluster;
 
   afterEach(() => cluster.close());

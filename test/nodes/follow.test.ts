@@ -16,7 +16,7 @@ import { proxyOf, type TcpProxy } from "../support/tcp-proxy.ts";
 
 const postgres = engines[1]!;
 
-describe("a run that another node streams", () => {
+describe("a run that another node streams", { retry: 1 }, () => {
   let url: string;
   let model: MockModel;
   /** Between the second node and the database, for what it listens to. */

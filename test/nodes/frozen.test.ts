@@ -9,6 +9,7 @@ let cluster: Cluster;
 afterEach(() => cluster.close());
 
 test("a server that was frozen past its lease sends nothing more of its runs but their stored end, and begins no tool", {
+  retry: 1,
   timeout: 120_000,
 }, async () => {
   cluster = await Cluster.create("postgres", { nodes: 2, lease: 1500 });
@@ -62,6 +63,7 @@ test("a server that was frozen past its lease sends nothing more of its runs but
 });
 
 test("a live run is never taken over: neither while others start, stop and die, nor in a tool that outlasts the lease", {
+  retry: 1,
   timeout: 120_000,
 }, async () => {
   const lease = 3000;
