@@ -12,10 +12,15 @@ class Placeholder {
 /** A query whose text was made once; only its values change. */
 export interface PreparedQuery<TParameters, TRow> {
   readonly sql: string;
+  /** Its values in order: a parameter by its name, or what is always the same. It can be sent to another thread. */
+  readonly parts: readonly PreparedPart[];
   values(parameters: TParameters): unknown[];
   /** Only there for its type. */
   readonly row?: TRow;
 }
+
+/** One value of a prepared query. */
+export type PreparedPart = { readonly key: PropertyKey } | { readonly fixed: unknown };
 
 /** The row type of a query. */
 type RowOf<TQuery> = TQuery extends Compilable<infer TRow> ? TRow : never;
@@ -47,10 +52,21 @@ function filledIn<TParameters, TRow>(compiled: {
   readonly sql: string;
   readonly parameters: readonly unknown[];
 }): PreparedQuery<TParameters, TRow> {
-  const values = compiled.parameters.map((value) =>
-    value instanceof Placeholder
-      ? (parameters: TParameters) => parameters[value.key as keyof TParameters]
-      : () => value,
+  return preparedQuery({
+    sql: compiled.sql,
+    parts: compiled.parameters.map((value) =>
+      value instanceof Placeholder ? { key: value.key } : { fixed: value },
+    ),
+  });
+}
+
+/** A prepared query of its text and its values, as another thread gets them. */
+export function preparedQuery<TParameters, TRow>({
+  sql,
+  parts,
+}: Pick<PreparedQuery<TParameters, TRow>, "sql" | "parts">): PreparedQuery<TParameters, TRow> {
+  const values = parts.map((part) =>
+    "key" in part ? (parameters: TParameters) => parameters[part.key as keyof TParameters] : () => part.fixed,
   );
-  return { sql: compiled.sql, values: (parameters) => values.map((value) => value(parameters)) };
+  return { sql, parts, values: (parameters) => values.map((value) => value(parameters)) };
 }

@@ -3,7 +3,7 @@ import { type AgentOSError, RunCancelledError } from "../errors.ts";
 import type { RunStatus } from "../events/run.ts";
 import type { Engine } from "./engine.ts";
 import { type PreparedQuery, prepareSql } from "./prepared.ts";
-import { type ClaimedSession, sessionStartOf } from "./queries/accept.ts";
+import { type ClaimedSession, sessionStartOf } from "./queries/claimed.ts";
 import type { SessionStart } from "./records.ts";
 import type { Tables } from "./schema.ts";
 import { endStored } from "./stored-end.ts";

@@ -29,6 +29,12 @@ export const defaultLogWriterOptions: LogWriterOptions = {
 };
 
 /**
+ * The part of its interval for which an event waits at least: who has waited so long goes along with who has waited the
+ * whole of it. Events that have just come wait on, for a row of the log costs more than what is in it.
+ */
+const leastWait = 0.75;
+
+/**
  * Writes the logs of all runs of this process, one batch at a time: what comes while a batch is on its way goes with the
  * next. So runs that end together share a commit, and the more there is to do, the fewer commits an event costs.
  */
@@ -37,7 +43,10 @@ export class LogWriter {
   readonly #options: LogWriterOptions;
   /** Whether no other process can be at the runs of this one. */
   readonly isOurs: () => boolean;
-  readonly #dirty = new Set<RunWriter>();
+  /** Those that are written next. */
+  readonly #ready = new Set<RunWriter>();
+  /** Those whose events may wait, each with the time until which they may. */
+  readonly #waiting = new Map<RunWriter, number>();
   #timer: NodeJS.Timeout | undefined;
   /** When the timer goes off. */
   #due = Number.POSITIVE_INFINITY;
@@ -57,44 +66,62 @@ export class LogWriter {
     const interval = background ? this.#options.backgroundInterval : this.#options.interval;
     return new RunWriter(run, {
       ...hooks,
+      interval,
       bufferBytes: this.#options.bufferBytes,
       onDirty: (writer, urgent) => {
-        const isNew = !this.#dirty.has(writer);
-        if (isNew) this.#dirty.add(writer);
-        if (urgent) this.#writeNow();
-        else if (isNew) this.#writeWithin(interval);
+        if (urgent) {
+          this.#waiting.delete(writer);
+          this.#ready.add(writer);
+          this.#writeNow();
+        } else if (!this.#waiting.has(writer) && !this.#ready.has(writer)) {
+          const due = performance.now() + interval;
+          this.#waiting.set(writer, due);
+          this.#wakeAt(due);
+        }
       },
     });
   }
 
-  #writeWithin(milliseconds: number): void {
-    const due = performance.now() + milliseconds;
+  #wakeAt(due: number): void {
     if (due >= this.#due) return;
     clearTimeout(this.#timer);
     this.#due = due;
-    this.#timer = setTimeout(() => this.#writeNow(), milliseconds);
+    this.#timer = setTimeout(() => this.#wake(), due - performance.now());
+  }
+
+  /** Has those written that have waited long enough. */
+  #wake(): void {
+    this.#due = Number.POSITIVE_INFINITY;
+    const now = performance.now();
+    let next = Number.POSITIVE_INFINITY;
+    for (const [writer, due] of this.#waiting) {
+      if (due - (1 - leastWait) * writer.interval > now) next = Math.min(next, due);
+      else {
+        this.#waiting.delete(writer);
+        this.#ready.add(writer);
+      }
+    }
+    if (next < Number.POSITIVE_INFINITY) this.#wakeAt(next);
+    this.#writeNow();
   }
 
   #writeNow(): void {
-    clearTimeout(this.#timer);
-    // Also where a write is on its way, which takes along what waits: else no timer would ever be set again.
-    this.#due = Number.POSITIVE_INFINITY;
-    if (this.#writing) return;
+    if (this.#writing || this.#ready.size === 0) return;
     this.#writing = true;
     void this.#writeAll().finally(() => {
       this.#writing = false;
       // What came in since the last look, while nobody was writing any more.
-      if (this.#dirty.size > 0) this.#writeNow();
+      this.#writeNow();
     });
   }
 
   async #writeAll(): Promise<void> {
-    while (this.#dirty.size > 0) {
+    while (this.#ready.size > 0) {
       const batch: { writer: RunWriter; write: LogWrite }[] = [];
       let bytes = 0;
-      for (const writer of this.#dirty) {
+      for (const writer of this.#ready) {
         if (bytes > this.#options.batchBytes) break;
-        this.#dirty.delete(writer);
+        this.#ready.delete(writer);
         const write = writer.take();
         bytes += write.events.reduce((sum, event) => sum + event.length, 0);
         batch.push({ writer, write });
@@ -153,6 +180,8 @@ interface Waiter {
 }
 
 interface RunWriterHooks {
+  /** Milliseconds that an event may wait. */
+  interval: number;
   bufferBytes: number;
   onDirty: (writer: RunWriter, urgent: boolean) => void;
   onStored: (index: number) => void;
@@ -185,6 +214,10 @@ export class RunWriter {
 
   get runId(): string {
     return this.#run.runId;
+  }
+
+  get interval(): number {
+    return this.#hooks.interval;
   }
 
   /** Whether so much waits that the run should wait too. */

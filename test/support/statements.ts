@@ -1,6 +1,8 @@
 import { DatabaseSync, StatementSync } from "node:sqlite";
 import pg from "pg";
 import { vi } from "vitest";
+import { ThreadWriter } from "../../src/db/sqlite/writer-thread.ts";
+import type { Write } from "../../src/db/sqlite/writes.ts";
 import type { Engine } from "./engines.ts";
 
 /** A statement as the database library is given it. */
@@ -32,6 +34,11 @@ export function watchStatements(engine: Engine): Statement[] {
         values,
       }));
     }
+    // What is written is written by another thread.
+    watch(ThreadWriter.prototype, "write", (_, [write]) => {
+      const { kind, sql } = write as Write & { sql?: string };
+      return { text: sql ?? kind, values: [] };
+    });
   }
   return statements;
 }

@@ -1,12 +1,7 @@
 import { type Kysely, type RawBuilder, sql } from "kysely";
 import { prepare } from "../prepared.ts";
-import {
-  type AcceptParameters,
-  type ClaimedSession,
-  newRunValues,
-  newSessionValues,
-  orClaim,
-} from "../queries/accept.ts";
+import { type AcceptParameters, newRunValues, newSessionValues, orClaim } from "../queries/accept.ts";
+import type { ClaimedSession } from "../queries/claimed.ts";
 import type { Tables } from "../schema.ts";
 import { type ArrayType, binaryArray } from "./arrays.ts";
 

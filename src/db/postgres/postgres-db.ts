@@ -13,14 +13,8 @@ import { Leases } from "../leases.ts";
 import { migrate } from "../migrations/index.ts";
 import { type PreparedQuery, prepare } from "../prepared.ts";
 import type { Principal } from "../principal.ts";
-import {
-  acceptParameters,
-  type ClaimedSession,
-  type MediaParameters,
-  mediaParameters,
-  sessionStart,
-  storeMedia,
-} from "../queries/accept.ts";
+import { acceptParameters, type MediaParameters, mediaParameters, storeMedia } from "../queries/accept.ts";
+import { type ClaimedSession, sessionStart } from "../queries/claimed.ts";
 import { endedByThese } from "../queries/ended.ts";
 import type { LogRow } from "../queries/log-page.ts";
 import { replaceRun } from "../queries/replace.ts";

@@ -1,13 +1,8 @@
 import { type ExpressionBuilder, type Kysely, type QueryCreator, sql } from "kysely";
 import type { JsonObject } from "../../events/json.ts";
 import { prepare } from "../prepared.ts";
-import {
-  type AcceptParameters,
-  type ClaimedSession,
-  newRunValues,
-  newSessionValues,
-  orClaim,
-} from "../queries/accept.ts";
+import { type AcceptParameters, newRunValues, newSessionValues, orClaim } from "../queries/accept.ts";
+import type { ClaimedSession } from "../queries/claimed.ts";
 import { roomFor } from "../queries/room.ts";
 import type { Tables } from "../schema.ts";
 import { giveTexts } from "../stores/session-texts.ts";

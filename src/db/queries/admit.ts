@@ -3,15 +3,8 @@ import type { Engine } from "../engine.ts";
 import type { Acceptance, Admission, IdempotencyKey, NewRun } from "../records.ts";
 import type { Tables } from "../schema.ts";
 import { giveTexts } from "../stores/session-texts.ts";
-import {
-  acceptParameters,
-  claimSession,
-  isAdopted,
-  mediaParameters,
-  newRunValues,
-  sessionStart,
-  storeMedia,
-} from "./accept.ts";
+import { acceptParameters, claimSession, mediaParameters, newRunValues, storeMedia } from "./accept.ts";
+import { isAdopted, sessionStart } from "./claimed.ts";
 import { fullLimit } from "./room.ts";
 
 /** Ends the transaction of a run that is refused, so that nothing of it is left. */

@@ -2,6 +2,7 @@ import { type ExpressionBuilder, type ExpressionWrapper, type Kysely, type SqlBo
 import type { Acceptance, NewRun, QueueLimits } from "../records.ts";
 import type { Tables } from "../schema.ts";
 import type { Value } from "./accept.ts";
+import { fullIn } from "./claimed.ts";
 
 /** Whose background run it is that asks for room. */
 interface Asking {
@@ -50,11 +51,6 @@ export function roomFor<TTable extends keyof Tables>(eb: ExpressionBuilder<Table
 /** What {@link roomIn} gives as columns. */
 export function roomColumns({ total, user, session }: ReturnType<typeof roomIn>) {
   return [total.as("total"), user.as("user"), session.as("session")] as const;
-}
-
-/** The first limit without room. */
-export function fullIn(room: Record<keyof QueueLimits, SqlBool> | undefined): keyof QueueLimits | undefined {
-  return (["total", "user", "session"] as const).find((limit) => !room?.[limit]);
 }
 
 /** Which limit the queue is at; undefined where there is room. */

@@ -15,12 +15,15 @@ export class SqliteConnection {
   readonly #lock: DatabaseSync | undefined;
   readonly #statements = new Map<string, StatementSync>();
 
-  /** @throws {DatabaseOpenError} when the file cannot be opened, or another process has it open */
-  constructor(path: string) {
+  /**
+   * @param options - `locked`: whether no other process may have the file open; another thread of this one may not ask
+   * @throws {DatabaseOpenError} when the file cannot be opened, or another process has it open
+   */
+  constructor(path: string, { locked = true } = {}) {
     this.#path = path;
     try {
       if (path !== inMemory) mkdirSync(dirname(path), { recursive: true });
-      this.#lock = path === inMemory ? undefined : lock(path);
+      this.#lock = locked && path !== inMemory ? lock(path) : undefined;
       this.#db = new DatabaseSync(path, { timeout: 5000 });
       this.#db.exec(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768;",

@@ -8,18 +8,42 @@ import { DatabaseUnavailableError } from "../../errors.ts";
  */
 const ofTheFile = new Set([5, 6, 7, 8, 10, 13, 14]);
 
-/** The error as it is told to callers: whether the database is away, or something else went wrong. */
+/** What went wrong, as it can be sent to another thread: an error would lose its codes on the way. */
+export interface Failure {
+  message: string;
+  errcode?: unknown;
+  code?: unknown;
+}
+
+/** An error that was caught, to be sent. */
+export function failureOf(error: unknown): Failure {
+  if (!(error instanceof Error)) return { message: String(error) };
+  const { errcode, code } = error as Failure;
+  return { message: error.message, errcode, code };
+}
+
+/** Whether the file cannot be worked with. */
+export function isOfTheFile({ errcode, code }: Failure): boolean {
+  // The low byte of an extended code is the plain one. What the disk itself says comes without one.
+  return typeof errcode === "number"
+    ? ofTheFile.has(errcode & 0xff)
+    : /^E(?:IO|NOSPC|DQUOT|ROFS)$/.test(String(code));
+}
+
+/** A failure as the error that callers get: whether the database is away, or something else went wrong. */
+export function errorOf(failure: Failure): Error {
+  return failureFor(Object.assign(new Error(failure.message), failure));
+}
+
+/** The same for an error that was caught here. */
 export function unavailable(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof DatabaseUnavailableError) return error;
-  const { errcode, code } = error as { errcode?: unknown; code?: unknown };
-  // The low byte of an extended code is the plain one. What the disk itself says comes without one.
-  const away =
-    typeof errcode === "number"
-      ? ofTheFile.has(errcode & 0xff)
-      : /^E(?:IO|NOSPC|DQUOT|ROFS)$/.test(String(code));
-  return away
-    ? new DatabaseUnavailableError(`The database cannot be written: ${error.message}. Try again.`, {
-        cause: error,
-      })
-    : error;
+  return failureFor(error);
+}
+
+function failureFor(error: Error): Error {
+  if (!isOfTheFile(error as unknown as Failure)) return error;
+  return new DatabaseUnavailableError(`The database cannot be written: ${error.message}. Try again.`, {
+    cause: error,
+  });
 }

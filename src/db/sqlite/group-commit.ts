@@ -2,33 +2,36 @@ import { DatabaseUnavailableError } from "../../errors.ts";
 import type { SqliteConnection } from "./connection.ts";
 import { unavailable } from "./failure.ts";
 import type { WalSync } from "./wal-sync.ts";
-
-interface Work {
-  run: () => unknown;
-  durable: boolean;
-  resolve: (value: never) => void;
-  reject: (reason: unknown) => void;
-}
+import type { Writer } from "./writer.ts";
+import type { Write, Written } from "./writes.ts";
 
 /**
- * Commits what comes in one turn of the event loop together, and what comes while the disk is waited for with the next
- * commit. The more there is to do, the less a commit costs each.
+ * Everything that is written goes through here: writes that share commits, and transactions that are alone. SQLite has one
+ * writer at a time, and none may wait for another inside SQLite: that would hold up the event loop.
  */
 export class GroupCommit {
   readonly #connection: SqliteConnection;
   readonly #disk: WalSync | undefined;
-  #waiting: Work[] = [];
+  readonly #writer: Writer;
+  /** Writes that came while somebody is alone, or waits to be. */
+  #waiting: (() => void)[] = [];
   /** Those who want a transaction of their own, in the order in which they came. */
   readonly #turns: (() => void)[] = [];
-  /** While it is, what comes in waits for the next commit. */
-  #held = false;
+  #isAlone = false;
+  /** Writes that the writer has. */
+  #underWay = 0;
   #failure: DatabaseUnavailableError | undefined;
   #lastRunAt = 0;
 
-  /** @param disk - absent for a database in memory */
-  constructor(connection: SqliteConnection, disk: WalSync | undefined) {
+  /**
+   * @param connection - what {@link alone} works with
+   * @param disk - absent for a database in memory
+   * @param writer - what everything else is written by
+   */
+  constructor(connection: SqliteConnection, disk: WalSync | undefined, writer: Writer) {
     this.#connection = connection;
     this.#disk = disk;
+    this.#writer = writer;
   }
 
   /** Why the last commit failed, where the database could not take it: a full disk, a file that is gone. */
@@ -42,17 +45,27 @@ export class GroupCommit {
   }
 
   /**
-   * Runs `work` inside a transaction.
+   * Writes inside a transaction, which it may share with others.
    *
    * @param durable - whether the commit must survive a power cut, not only a crash of the process
-   * @returns what `work` returned, once it is committed
+   * @returns what came of it, once it is committed
    * @throws {DatabaseUnavailableError} when the disk is full or the file cannot be written
    */
-  run<T>(work: () => T, durable: boolean): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      if (this.#waiting.length === 0 && !this.#held) setImmediate(() => this.#flush());
-      this.#waiting.push({ run: work, durable, resolve, reject });
-    });
+  async run<TWrite extends Write>(write: TWrite, durable: boolean): Promise<Written[TWrite["kind"]]> {
+    if (this.#isAlone || this.#turns.length > 0) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    } else this.#underWay++;
+    try {
+      const written = await this.#writer.write(write, durable);
+      this.#failure = undefined;
+      return written as Written[TWrite["kind"]];
+    } catch (error) {
+      throw this.#failed(error);
+    } finally {
+      this.#lastRunAt = performance.now();
+      this.#underWay--;
+      this.#next();
+    }
   }
 
   /**
@@ -71,7 +84,8 @@ export class GroupCommit {
     } catch (error) {
       throw this.#failed(error);
     } finally {
-      this.#release();
+      this.#isAlone = false;
+      this.#next();
     }
   }
 
@@ -81,29 +95,36 @@ export class GroupCommit {
     try {
       work();
     } finally {
-      this.#release();
+      this.#isAlone = false;
+      this.#next();
     }
   }
 
   /** Resolves once nothing waits and nothing is under way. */
   async settled(): Promise<void> {
-    while (this.#held || this.#waiting.length > 0) await new Promise((resolve) => setImmediate(resolve));
+    while (this.#isAlone || this.#underWay > 0) await new Promise((resolve) => setImmediate(resolve));
   }
 
   async #turn(): Promise<void> {
-    if (!this.#held) this.#held = true;
-    else await new Promise<void>((resolve) => this.#turns.push(resolve));
+    await new Promise<void>((resolve) => {
+      this.#turns.push(resolve);
+      this.#next();
+    });
   }
 
-  /** Hands over to who waits for a turn, else commits what waits. */
-  #release(): void {
-    const next = this.#turns.shift();
-    if (next) {
-      next();
+  /** Once nothing is under way, hands over to who wants to be alone, else to all writes that wait. */
+  #next(): void {
+    if (this.#isAlone || this.#underWay > 0) return;
+    const turn = this.#turns.shift();
+    if (turn) {
+      this.#isAlone = true;
+      turn();
       return;
     }
-    this.#held = false;
-    this.#flush();
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#underWay = waiting.length;
+    for (const go of waiting) go();
   }
 
   async #transaction<T>(work: () => Promise<T>): Promise<T> {
@@ -118,80 +139,9 @@ export class GroupCommit {
     }
   }
 
-  #flush(): void {
-    const works = this.#waiting;
-    if (works.length === 0 || this.#held) return;
-    this.#waiting = [];
-    try {
-      this.#answer(works, this.#commit(works));
-    } catch (error) {
-      const failure = this.#failed(error);
-      // One of them is to blame, and only that one may fail; unless it is the disk.
-      const all = works.length === 1 || failure instanceof DatabaseUnavailableError;
-      if (all) for (const work of works) work.reject(failure);
-      else this.#singly(works);
-    }
-  }
-
-  /** Commits each by itself, and answers all that succeed at once: the disk is waited for once. */
-  #singly(works: readonly Work[]): void {
-    const done: Work[] = [];
-    const results: unknown[] = [];
-    for (const work of works) {
-      try {
-        results.push(...this.#commit([work]));
-        done.push(work);
-      } catch (error) {
-        work.reject(this.#failed(error));
-      }
-    }
-    if (done.length > 0) this.#answer(done, results);
-  }
-
-  #commit(works: readonly Work[]): unknown[] {
-    this.#connection.begin();
-    try {
-      const results = works.map((work) => work.run());
-      this.#connection.commit();
-      this.#failure = undefined;
-      return results;
-    } catch (error) {
-      this.#connection.rollback();
-      throw error;
-    }
-  }
-
   #failed(error: unknown): unknown {
     const failure = unavailable(error);
     if (failure instanceof DatabaseUnavailableError) this.#failure = failure;
     return failure;
-  }
-
-  #answer(works: readonly Work[], results: readonly unknown[]): void {
-    this.#lastRunAt = performance.now();
-    const afterSync: (() => void)[] = [];
-    const afterFailedSync: ((reason: unknown) => void)[] = [];
-    for (const [i, work] of works.entries()) {
-      const resolve = () => work.resolve(results[i] as never);
-      if (!this.#disk || !work.durable) resolve();
-      else {
-        afterSync.push(resolve);
-        afterFailedSync.push(work.reject);
-      }
-    }
-    if (!this.#disk || afterSync.length === 0) return;
-    this.#held = true;
-    this.#disk
-      .sync()
-      .then(
-        () => {
-          for (const resolve of afterSync) resolve();
-        },
-        (error: unknown) => {
-          const failure = this.#failed(error);
-          for (const reject of afterFailedSync) reject(failure);
-        },
-      )
-      .finally(() => this.#release());
   }
 }

@@ -18,14 +18,18 @@ import { LocalSignals, type Signals } from "../signals.ts";
 import { type Store, storeFactory } from "../store.ts";
 import type { UsageLog } from "../usage.ts";
 import { EngineUsageLog } from "../usage-log.ts";
+import { BatchWriter } from "./batch-writer.ts";
 import { inMemory, SqliteConnection } from "./connection.ts";
 import { GroupCommit } from "./group-commit.ts";
-import { SqliteRunWrites } from "./run-writes.ts";
+import { runStatements } from "./run-statements.ts";
 import { sqliteSearch } from "./search.ts";
 import { TextIndex } from "./text-index.ts";
 import { traceWrite } from "./trace-writes.ts";
 import { type Checkpointer, startCheckpointer } from "./wal-checkpointer.ts";
 import { WalSync } from "./wal-sync.ts";
+import { LocalWriter, type Writer } from "./writer.ts";
+import { ThreadWriter } from "./writer-thread.ts";
+import { acceptanceOf, acceptWrite, appendWrite, queryWrite } from "./writes.ts";
 
 /** Where a SQLite database is, and what it is called. */
 export interface SqliteDbOptions {
@@ -44,8 +48,8 @@ interface Open {
   connection: SqliteConnection;
   commit: GroupCommit;
   disk: WalSync | undefined;
+  writer: Writer;
   index: TextIndex;
-  writes: SqliteRunWrites;
   storeFor: (principal: Principal) => Store;
   serverStore: ServerStore;
   leases: Leases;
@@ -118,6 +122,7 @@ export class SqliteDb implements Database {
     await open.commit.settled();
     this.#open = undefined;
     this.#opening = undefined;
+    await open.writer.close();
     await open.checkpointer?.stop();
     await open.disk?.sync();
     open.disk?.close();
@@ -165,12 +170,8 @@ export class SqliteDb implements Database {
   }
 
   async writeLogs(writes: readonly LogWrite[], { again = false } = {}): Promise<ReadonlySet<string>> {
-    const { commit, db, writes: statements } = this.#opened;
-    const refused = await commit.run(
-      () => writes.filter((write) => !statements.append(write)),
-      writes.some(isPromise),
-    );
-    const lost = new Set(refused.map(({ runId }) => runId));
+    const { commit, db } = this.#opened;
+    const lost = new Set(await commit.run(appendWrite(writes), writes.some(isPromise)));
     if (again) for (const runId of await endedByThese(db, writes)) lost.delete(runId);
     return lost;
   }
@@ -188,9 +189,12 @@ export class SqliteDb implements Database {
       const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: connection.forKysely() }) });
       await migrate(db, "sqlite");
       const disk = path === inMemory ? undefined : new WalSync(path);
-      const commit = new GroupCommit(connection, disk);
-      const writes = new SqliteRunWrites(connection, db);
-      const index = new TextIndex(connection, commit);
+      const statements = runStatements(db);
+      const writer = disk
+        ? new ThreadWriter(path, statements)
+        : new LocalWriter(new BatchWriter(connection, statements));
+      const commit = new GroupCommit(connection, disk, writer);
+      const index = new TextIndex(commit);
       const logPage = logPageQuery(db, (name) => sql.table(name));
       const engine: Engine = {
         name: "sqlite",
@@ -206,10 +210,11 @@ export class SqliteDb implements Database {
         nextOrder: sql<number>`(SELECT max(queue_seq) + 1 FROM runs)`,
         now: sql<number>`CAST(unixepoch('subsec') * 1000 AS INTEGER)`,
         transaction: (work) => commit.alone(() => work(db)),
-        write: (query, parameters) => commit.run(() => connection.run(query, parameters), false),
+        write: (query, parameters) => commit.run(queryWrite(query, [parameters]), false) as Promise<never[]>,
         all: (query, parameters) => Promise.resolve(connection.run(query, parameters)),
         // A foreground run is promised to nobody before its first answer, and that waits for the disk.
-        acceptRun: (run, limits) => commit.run(() => writes.accept(run, limits), run.background),
+        acceptRun: async (run, limits) =>
+          acceptanceOf(run, await commit.run(acceptWrite(run, limits), run.background)),
       };
       const leases = new Leases(engine);
       const trace = traceWrite(db);
@@ -221,8 +226,8 @@ export class SqliteDb implements Database {
         connection,
         commit,
         disk,
+        writer,
         index,
-        writes,
         storeFor: storeFactory(engine, db),
         serverStore: createServerStore(engine),
         leases,
@@ -231,10 +236,13 @@ export class SqliteDb implements Database {
         traces: {
           async write(traces) {
             const at = Date.now();
-            const rows = traces.map((one) => traceRow(one, at));
-            await commit.run(() => {
-              for (const row of rows) connection.run(trace, row);
-            }, false);
+            await commit.run(
+              queryWrite(
+                trace,
+                traces.map((one) => traceRow(one, at)),
+              ),
+              false,
+            );
           },
           sweep: (before, atOnce) => sweepTraces(engine, before, atOnce),
         },

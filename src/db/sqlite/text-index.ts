@@ -1,7 +1,6 @@
-import type { SqliteConnection } from "./connection.ts";
 import type { GroupCommit } from "./group-commit.ts";
 
-/** Rows that are indexed in one transaction: it must not hold up the event loop for long. */
+/** Rows that are indexed in one transaction: it must not hold up other writes for long. */
 const batch = 100;
 
 /** How often waiting rows are looked for, in milliseconds. */
@@ -19,13 +18,11 @@ const idleAfter = 200;
  * would cost more than all else that is written of a run.
  */
 export class TextIndex {
-  readonly #connection: SqliteConnection;
   readonly #commit: GroupCommit;
   readonly #timer: NodeJS.Timeout;
   #working: Promise<void> | undefined;
 
-  constructor(connection: SqliteConnection, commit: GroupCommit) {
-    this.#connection = connection;
+  constructor(commit: GroupCommit) {
     this.#commit = commit;
     this.#timer = setInterval(() => {
       // A failure is the next search's to tell: it tries the same.
@@ -59,20 +56,8 @@ export class TextIndex {
 
   async #index(most: number): Promise<void> {
     for (let done = 0; done < most; done += batch) {
-      const indexed = await this.#commit.run(() => this.#indexBatch(), false);
+      const indexed = await this.#commit.run({ kind: "index", most: batch }, false);
       if (indexed < batch) return;
     }
-  }
-
-  /** Stands inside a transaction. */
-  #indexBatch(): number {
-    const statement = (sql: string) => this.#connection.statement(sql);
-    const first = "(SELECT text_id FROM session_texts_unindexed ORDER BY text_id LIMIT ?)";
-    const { changes } = statement(
-      `INSERT INTO session_texts_words (rowid, text, owner)
-       SELECT text_id, text, owner FROM session_texts WHERE text_id IN ${first}`,
-    ).run(batch);
-    statement(`DELETE FROM session_texts_unindexed WHERE text_id IN ${first}`).run(batch);
-    return Number(changes);
   }
 }
