@@ -1,4 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { metricsText } from "../../telemetry/meters.ts";
 import { dbIdQuery, refuseOtherDatabase } from "../database-id.ts";
 import { errorResponses, jsonResponse } from "../describe.ts";
 import { optionalIdentifier } from "../identifiers.ts";
@@ -158,7 +159,7 @@ export function metricRoutes(app: OpenAPIHono, served: Served): void {
   app.openapi(getPrometheus, async (c): Promise<Response> => {
     const openMetrics = c.req.header("accept")?.includes("application/openmetrics-text") === true;
     const levels = { activeRuns: served.runner.liveRuns, activeStreams: openStreams() };
-    const { type, text } = await meters.read(levels, openMetrics);
+    const { type, text } = await metricsText([await meters.measure(levels)], openMetrics);
     return c.body(text, 200, { "content-type": type });
   });
 }
