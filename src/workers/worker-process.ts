@@ -2,6 +2,7 @@ import cluster, { type Worker } from "node:cluster";
 import type { Logger } from "pino";
 import { ConfigurationError } from "../errors.ts";
 import { type Failure, type Handlers, Line, type ToPrimary, type ToWorker } from "./line.ts";
+import { closeLostConnection } from "./lost-connections.ts";
 import { environmentOf, type WorkerPlace } from "./place.ts";
 
 /** A worker, as the primary sees it: one process from its start to its end. */
@@ -19,6 +20,7 @@ export class WorkerProcess {
   constructor(place: WorkerPlace, handlers: Pick<Handlers<ToPrimary>, "port" | "others">, logger: Logger) {
     const worker = cluster.fork(environmentOf(place));
     this.#worker = worker;
+    closeLostConnection(worker.process);
     const listening = Promise.withResolvers<void>();
     const ended = Promise.withResolvers<number | NodeJS.Signals>();
     let failure: Failure | undefined;
