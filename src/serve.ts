@@ -32,7 +32,10 @@ export interface ServeOptions {
 export interface RunningServer {
   readonly url: string;
   readonly port: number;
-  /** Closes the port. Most callers want `AgentOS.close()`, which first lets runs end. */
+  /**
+   * Closes the port, that of all workers where there are some; who of them ends after that is not started again. Most callers
+   * want `AgentOS.close()`, which first lets runs end.
+   */
   stopListening(): Promise<void>;
 }
 
