@@ -31,7 +31,7 @@ export class Workers {
     if (db.engine !== "postgres") {
       const what = inMemory ? "memory" : "a SQLite file";
       refuse(
-        `they share a PostgreSQL database, and this server has ${what}. Set DATABASE_URL, or no workers.`,
+        `they share a PostgreSQL database, and this server has ${what}. Set DATABASE_URL, or leave AGENTOS_WORKERS out.`,
       );
     }
     if (!cluster.isPrimary) refuse("this process is itself the worker of another.");
