@@ -20,6 +20,9 @@ const layers = {
   runs: ["runs", "agent", "models", "db", "telemetry", "events", "errors.ts"],
   http: ["http", "runs", "agent", "models", "db", "telemetry", "events", "errors.ts", "options.ts"],
   "settings.ts": ["errors.ts"],
+  "stop.ts": [],
+  "serve.ts": ["http", "errors.ts", "settings.ts", "stop.ts"],
+  workers: ["workers", "serve.ts", "stop.ts", "http", "telemetry", "errors.ts"],
 };
 
 /** Packages that only these may import. */

@@ -11,6 +11,7 @@ import { Agent, request } from "undici";
 import { startPostgres } from "../test/support/postgres.ts";
 import { type Child, startChild } from "./children.ts";
 import { load } from "./load.ts";
+import { settled } from "./standing.ts";
 import { quantile } from "./stats.ts";
 
 const { values: flags } = parseArgs({
@@ -51,25 +52,11 @@ async function submit(url: string, client: number, i: number): Promise<string> {
   return answer.run_id;
 }
 
-/** How far the database has come. */
-async function standing(db: pg.Client) {
-  const { rows } = await db.query<{ commits: string; wal: string }>(`
-    SELECT pg_stat_clear_snapshot(), (SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()) AS commits,
-      pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0') AS wal`);
-  return { commits: Number(rows[0]?.commits), wal: Number(rows[0]?.wal) };
-}
-
 async function completed(db: pg.Client): Promise<number> {
   const { rows } = await db.query<{ count: string }>(
     "SELECT count(*) FROM agentos.runs WHERE background = 1 AND status = 'completed'",
   );
   return Number(rows[0]?.count);
-}
-
-async function settled(db: pg.Client): Promise<{ commits: number; wal: number }> {
-  // Statistics of other connections arrive with a delay of up to a second.
-  await sleep(1500);
-  return standing(db);
 }
 
 /** All clients submit as fast as they can; it ends when the last run has. */

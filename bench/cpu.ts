@@ -7,13 +7,14 @@
  *
  * With `--against`, the server of another checkout is measured by turns with this one's. Linux only.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { startPostgres } from "../test/support/postgres.ts";
 import { type Child, startChild } from "./children.ts";
 import { load, type Scenario } from "./load.ts";
+import { cpuBelow, cpuOf, mainThreadOf } from "./processor.ts";
 import { format } from "./report.ts";
 import { median } from "./stats.ts";
 
@@ -33,44 +34,6 @@ const rounds = Number(flags.rounds);
 const requests = Number(flags.requests ?? (scenario === "runs" ? 3000 : 500));
 const session = flags.session === "fixed" ? "fixed" : "new";
 const engines = flags.engines.split(",");
-
-/** Linux counts processor time in hundredths of a second. */
-const microsecondsPerTick = 10_000;
-
-/** A process's fields in `/proc/…/stat` after its name, which may hold blanks. */
-function statOf(pid: number | string): string[] {
-  const text = readFileSync(`/proc/${pid}/stat`, "utf8");
-  return text.slice(text.lastIndexOf(")") + 2).split(" ");
-}
-
-/** Microseconds of CPU that a process has used, in user and kernel mode together. */
-function cpuOf(pid: number): number {
-  const stat = statOf(pid);
-  return (Number(stat[11]) + Number(stat[12])) * microsecondsPerTick;
-}
-
-/** Microseconds that a process's main thread has used: in Node it is the one that limits how much a server can do. */
-function mainThreadOf(pid: number): number {
-  return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, "utf8").split(" ")[0]) / 1000;
-}
-
-/** Microseconds of all processes below one, at any depth, and of those of them that have ended. */
-function cpuBelow(pid: number): number {
-  const children = new Map<number, { pid: number; ticks: number }[]>();
-  for (const name of readdirSync("/proc").filter((one) => /^\d+$/.test(one))) {
-    try {
-      const stat = statOf(name);
-      const ticks = [11, 12, 13, 14].reduce((sum, field) => sum + Number(stat[field]), 0);
-      const siblings = children.get(Number(stat[1])) ?? [];
-      children.set(Number(stat[1]), [...siblings, { pid: Number(name), ticks }]);
-    } catch {
-      // It has ended since the folder was read.
-    }
-  }
-  const below = (parent: number): number =>
-    (children.get(parent) ?? []).reduce((sum, child) => sum + child.ticks + below(child.pid), 0);
-  return below(pid) * microsecondsPerTick;
-}
 
 interface Measured {
   name: string;

@@ -19,10 +19,20 @@ import type { LogWriterOptions } from "./runs/log-writer.ts";
 import type { LeaseOptions } from "./runs/node-lease.ts";
 import { DurableRunner } from "./runs/runner.ts";
 import type { QueueOptions } from "./runs/runner-options.ts";
-import { listen, type RunningServer, type ServeOptions } from "./serve.ts";
+import {
+  addressOf,
+  printBanner,
+  type RunningServer,
+  type ServeOptions,
+  serveHere,
+  workerCount,
+} from "./serve.ts";
 import { logLevels, readSetting } from "./settings.ts";
 import type { Prices } from "./telemetry/prices.ts";
 import { Telemetry, type TraceOptions } from "./telemetry/telemetry.ts";
+import { type WorkerPlace, workerPlace } from "./workers/place.ts";
+import type { WorkerServer } from "./workers/worker.ts";
+import type { Workers } from "./workers/workers.ts";
 
 /** What an AgentOS serves, and how. Only `agents` is needed. */
 export interface AgentOSOptions {
@@ -194,6 +204,10 @@ export class AgentOS {
   readonly #app: OpenAPIHono;
   readonly #drainTimeout: number;
   #server: RunningServer | undefined;
+  /** Where this process has workers to serve in its place. */
+  #workers: Workers | undefined;
+  /** Where this process is one of them. */
+  #asWorker: WorkerServer | undefined;
   #closing: Promise<void> | undefined;
 
   /** @throws {ConfigurationError} that names the option or setting that cannot work */
@@ -201,10 +215,9 @@ export class AgentOS {
     refuseUnknown("AgentOS", options, Object.keys(wanted));
     refuseUnfit("AgentOS", options, wanted);
     mustFit("AgentOS", "agents", options.agents, wanted.agents);
-    const logger =
-      options.logger ??
-      pino({ name: "agentos", level: options.logLevel ?? readSetting("LOG_LEVEL") ?? "info" });
-    this.id = options.id ?? slug(options.name) ?? newId();
+    const place = workerPlace();
+    const logger = options.logger ?? ownLogger(options.logLevel, place);
+    this.id = options.id ?? slug(options.name) ?? place?.osId ?? newId();
     this.db = sharedDatabase(options.agents, options.db) ?? new SqliteDb({ path: inMemory, id: "memory" });
     this.#drainTimeout = options.drainTimeout ?? 30;
     const { traces = true, prices = {} } = options;
@@ -213,6 +226,7 @@ export class AgentOS {
       logger,
       traces: traces === true ? {} : traces || undefined,
       prices,
+      worker: place && String(place.number),
     });
     const agents = served(options.agents);
     const runner = new DurableRunner({
@@ -255,6 +269,7 @@ export class AgentOS {
       },
       corsOrigins: options.corsOrigins,
       startedAt: new Date(),
+      otherWorkers: async () => (await this.#asWorker?.others()) ?? [],
       stopping: () => this.#closing !== undefined,
     };
     for (const agent of options.agents) agent.bind(runner);
@@ -269,17 +284,35 @@ export class AgentOS {
   /**
    * Opens the database and listens. SIGTERM and SIGINT stop it cleanly from then on.
    *
+   * With `workers` above 1 it has so many processes run this script from its beginning, and they listen: what stands before
+   * and after `serve()` is done in each of them and in this one.
+   *
    * @returns once it answers, with where it does
    * @throws {ConfigurationError} in one line, when the database or the port cannot be had
    */
   async serve(options: ServeOptions = {}): Promise<RunningServer> {
-    if (this.#server)
+    if (this.#server ?? this.#workers)
       throw new ConfigurationError("AgentOS: serve() was called before, and it listens already.");
-    await this.#served.runner.open();
-    if (this.db.location === inMemory) {
-      this.#served.logger.warn("no database is set: runs are kept in memory and go with the process");
+    const serving = { served: this.#served, app: this.#app, options, close: () => this.close() };
+    const address = addressOf(options);
+    const workers = workerCount(options);
+    const place = workerPlace();
+    if (place) {
+      // Not imported where nobody wants it.
+      const { serveInPlace } = await import("./workers/worker.ts");
+      this.#asWorker = await serveInPlace(place, serving, address);
+      this.#server = this.#asWorker.server;
+    } else if (workers > 1) {
+      const { Workers } = await import("./workers/workers.ts");
+      this.#workers = new Workers(workers, serving);
+      this.#server = await this.#workers.start(address).catch((error: unknown) => {
+        this.#workers = undefined;
+        throw error;
+      });
+    } else {
+      this.#server = (await serveHere(serving, address)).server;
+      if (options.banner !== false) printBanner(this.#served, this.#server.url);
     }
-    this.#server = await listen(this.#served, this.#app, options, () => this.close());
     return this.#server;
   }
 
@@ -293,13 +326,25 @@ export class AgentOS {
   }
 
   async #close(): Promise<void> {
+    const ends = await Promise.allSettled([this.#workers?.stop(), this.#closeHere()]);
+    for (const end of ends) if (end.status === "rejected") throw end.reason;
+  }
+
+  async #closeHere(): Promise<void> {
     await this.#served.runner.drain(this.#drainTimeout * 1000);
     await this.#served.telemetry.close();
-    await this.#server?.stopListening();
+    if (!this.#workers) await this.#server?.stopListening();
     await this.#served.auth?.close();
     await this.#served.meter?.close();
     await this.db.close();
+    // A worker ends as any process does that has nothing left to do: what the primary may still say does not hold it.
+    if (this.#asWorker) process.channel?.unref();
   }
+}
+
+function ownLogger(level = readSetting("LOG_LEVEL") ?? "info", place: WorkerPlace | undefined): Logger {
+  const logger = pino({ name: "agentos", level });
+  return place ? logger.child({ worker: place.number }) : logger;
 }
 
 function authenticatorOf(

@@ -1,9 +1,10 @@
-import { type AddressInfo, isIPv6 } from "node:net";
+import { type AddressInfo, isIPv6, type Server } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { ConfigurationError } from "./errors.ts";
 import type { Served } from "./http/served.ts";
 import { readSetting } from "./settings.ts";
+import { Stop } from "./stop.ts";
 
 /** Where to listen. */
 export interface ServeOptions {
@@ -11,6 +12,11 @@ export interface ServeOptions {
   port?: number;
   /** Default: the setting `HOST`, else 127.0.0.1: this machine only. */
   hostname?: string;
+  /**
+   * How many processes answer on the port, each of them a server of its own that runs this script from its beginning. More
+   * than one need PostgreSQL. Default: the setting `AGENTOS_WORKERS`, else 1: this process.
+   */
+  workers?: number;
   /** Whether SIGTERM and SIGINT stop the server. Default true. */
   handleSignals?: boolean;
   /**
@@ -26,30 +32,66 @@ export interface ServeOptions {
 export interface RunningServer {
   readonly url: string;
   readonly port: number;
-  /** Closes the port. Most callers want `AgentOS.close()`, which first lets runs end. */
+  /**
+   * Closes the port, that of all workers where there are some; who of them ends after that is not started again. Most callers
+   * want `AgentOS.close()`, which first lets runs end.
+   */
   stopListening(): Promise<void>;
 }
 
-/** Listens until it is told to stop. @throws {ConfigurationError} when the port cannot be had */
-export async function listen(
-  served: Served,
-  app: OpenAPIHono,
-  options: ServeOptions,
-  close: () => Promise<void>,
-): Promise<RunningServer> {
+/** What is served, and how that begins and ends. */
+export interface Serving {
+  readonly served: Served;
+  readonly app: OpenAPIHono;
+  readonly options: ServeOptions;
+  close(): Promise<void>;
+}
+
+/** Where to listen, looked at. */
+export interface Address {
+  readonly hostname: string;
+  readonly port: number;
+  /** Seconds. */
+  readonly timeouts: { headers: number; request: number; idle: number };
+}
+
+/** @throws {ConfigurationError} that names what cannot work */
+export function addressOf(options: ServeOptions): Address {
   const hostname = options.hostname ?? readSetting("HOST");
-  const wanted = options.port ?? readSetting("PORT");
-  if (!Number.isInteger(wanted) || wanted < 0 || wanted > 65535) {
-    throw new ConfigurationError(`serve(): port must be a whole number from 0 to 65535, not ${wanted}.`);
+  const port = options.port ?? readSetting("PORT");
+  if (!Number.isInteger(port) || port < 0 || port > 65535) {
+    throw new ConfigurationError(`serve(): port must be a whole number from 0 to 65535, not ${port}.`);
   }
   const { headers = 15, request = 120, idle = 65 } = options.timeouts ?? {};
-  for (const [name, seconds] of Object.entries({ headers, request, idle })) {
+  const timeouts = { headers, request, idle };
+  for (const [name, seconds] of Object.entries(timeouts)) {
     if (!(Number.isFinite(seconds) && seconds > 0)) {
       throw new ConfigurationError(
         `serve(): timeouts.${name} must be a number of seconds above 0, not ${seconds}.`,
       );
     }
   }
+  return { hostname, port, timeouts };
+}
+
+/** How many processes are to listen. @throws {ConfigurationError} when that makes no sense */
+export function workerCount({ workers = readSetting("AGENTOS_WORKERS") }: ServeOptions): number {
+  if (Number.isInteger(workers) && workers >= 1) return workers;
+  throw new ConfigurationError(`serve(): workers must be a whole number of at least 1, not ${workers}.`);
+}
+
+/** Opens the database, listens, and does runs, all in this process, until it is told to stop. */
+export async function serveHere(
+  { served, app, options, close }: Serving,
+  address: Address,
+  beforeListening?: () => Promise<void>,
+): Promise<{ server: RunningServer; stop: Stop }> {
+  await served.runner.open();
+  if (served.inMemory) {
+    served.logger.warn("no database is set: runs are kept in memory and go with the process");
+  }
+  await beforeListening?.();
+  const { headers, request, idle } = address.timeouts;
   const server = createAdaptorServer({
     fetch: app.fetch,
     serverOptions: {
@@ -60,72 +102,53 @@ export async function listen(
       connectionsCheckingInterval: Math.min(5, headers / 2, request / 2) * 1000,
     },
   });
+  const port = await listen(server as Server, address);
+  const stop = new Stop({
+    logger: served.logger,
+    underWay: () => ({ runs: served.runner.liveRuns }),
+    close,
+    hurry: () => void served.runner.drain(0),
+  });
+  const letGo = options.handleSignals === false ? () => undefined : stop.onSignals();
+  return {
+    stop,
+    server: {
+      url: urlOf(address.hostname, port),
+      port,
+      stopListening: () =>
+        new Promise((resolve) => {
+          letGo();
+          server.close(() => resolve());
+          if ("closeIdleConnections" in server) server.closeIdleConnections();
+          // Streams have ended with their runs; what is still open after this is a client that does not read.
+          setTimeout(() => "closeAllConnections" in server && server.closeAllConnections(), 1000).unref();
+        }),
+    },
+  };
+}
+
+/** Takes a port. @returns which one @throws {ConfigurationError} when it cannot be had */
+export async function listen(server: Server, { hostname, port }: Address): Promise<number> {
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       const [reason, remedy] =
         error.code === "EADDRINUSE"
           ? ["another program listens there", "Set PORT to another port."]
           : [error.message, "Check HOST and PORT."];
-      reject(
-        new ConfigurationError(`Cannot listen on ${hostname}:${wanted}: ${reason}. ${remedy}`, {
-          cause: error,
-        }),
-      );
+      const text = `Cannot listen on ${hostname}:${port}: ${reason}. ${remedy}`;
+      reject(new ConfigurationError(text, { cause: error }));
     });
-    server.listen(wanted, hostname, resolve);
+    server.listen(port, hostname, resolve);
   });
-  const { port } = server.address() as AddressInfo;
-  const url = `http://${isIPv6(hostname) ? `[${hostname}]` : hostname}:${port}`;
-  const letGo = options.handleSignals === false ? () => undefined : stopOnSignal(served, close);
-  if (options.banner !== false) printBanner(served, url);
-  return {
-    url,
-    port,
-    stopListening: () =>
-      new Promise((resolve) => {
-        letGo();
-        server.close(() => resolve());
-        if ("closeIdleConnections" in server) server.closeIdleConnections();
-        // Streams have ended with their runs; what is still open after this is a client that does not read.
-        setTimeout(() => "closeAllConnections" in server && server.closeAllConnections(), 1000).unref();
-      }),
-  };
+  return (server.address() as AddressInfo).port;
 }
 
-/** Milliseconds in which a second signal is the first one again: npm passes on a Ctrl-C that came to us as well. */
-const sameSignal = 1000;
-
-function stopOnSignal(served: Served, close: () => Promise<void>): () => void {
-  let stoppingSince: number | undefined;
-  const stop = (signal: NodeJS.Signals) => {
-    const now = performance.now();
-    if (stoppingSince !== undefined) {
-      if (now - stoppingSince < sameSignal) return;
-      served.logger.warn({ signal, runs: served.runner.liveRuns }, "stopping at once");
-      void served.runner.drain(0);
-      return;
-    }
-    stoppingSince = now;
-    served.logger.info({ signal, runs: served.runner.liveRuns }, "stopping");
-    close().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        served.logger.error({ err: error }, "stopping failed");
-        process.exit(1);
-      },
-    );
-  };
-  process.on("SIGTERM", stop);
-  process.on("SIGINT", stop);
-  return () => {
-    // Once a signal has come, the next one is ours too: without a listener it would kill the process.
-    if (stoppingSince !== undefined) return;
-    process.off("SIGTERM", stop);
-    process.off("SIGINT", stop);
-  };
+export function urlOf(hostname: string, port: number): string {
+  return `http://${isIPv6(hostname) ? `[${hostname}]` : hostname}:${port}`;
 }
 
-function printBanner(served: Served, url: string): void {
+/** Says where it listens, with what, and how to try it. */
+export function printBanner(served: Served, url: string, workers = 1): void {
   const agents = [...served.agents.values()];
   const models = [...new Set(agents.map(({ model }) => `${model.id} (${model.provider})`))];
   const offline = agents.some(({ model }) => model.provider === "offline");
@@ -135,6 +158,7 @@ function printBanner(served: Served, url: string): void {
     `  model     ${models.join(", ")}`,
     ...(offline ? ["            offline: it only echoes. Set OPENAI_API_KEY for a real model."] : []),
     `  database  ${served.db.engine}, ${served.db.location}`,
+    ...(workers > 1 ? [`  workers   ${workers} processes on this port`] : []),
     `  docs      ${url}/docs`,
     "",
     "Try it:",

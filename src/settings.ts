@@ -28,6 +28,12 @@ const schema = {
     .string()
     .regex(/^postgres(?:ql)?:\/\//, "must look like postgresql://user:password@host:5432/database")
     .optional(),
+  AGENTOS_WORKERS: z
+    .stringFormat("workers", (text) => /^[1-9]\d{0,3}$/.test(text), {
+      error: "must be a whole number of at least 1",
+    })
+    .transform(Number)
+    .default(1),
   AGENTOS_AGNO_COMPAT: z.stringbool({ error: "must be true or false" }).default(false),
   AGENTOS_AUTHORIZATION: z.stringbool({ error: "must be true or false" }).default(false),
   AGENTOS_TRUSTED_PROXIES: z

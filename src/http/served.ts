@@ -6,6 +6,7 @@ import type { Principal } from "../db/principal.ts";
 import type { Store } from "../db/store.ts";
 import { NotFoundError } from "../errors.ts";
 import type { DurableRunner } from "../runs/runner.ts";
+import type { Measured } from "../telemetry/meters.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Authenticator } from "./auth/authenticator.ts";
 import { accessOf } from "./auth/caller.ts";
@@ -35,6 +36,8 @@ export interface Served {
   /** Origins of pages that may read answers; undefined for any port of this machine. */
   readonly corsOrigins: readonly string[] | undefined;
   readonly startedAt: Date;
+  /** What the other workers on this port measured, where there are any. */
+  otherWorkers(): Promise<readonly Measured[]>;
   /** Whether it has begun to stop. */
   stopping(): boolean;
 }

@@ -3,7 +3,7 @@ import type { Database } from "../db/database.ts";
 import type { RunMetrics } from "../events/metrics.ts";
 import type { ToolExecution } from "../events/tool-execution.ts";
 
-const { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } = prom;
+const { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } = prom;
 
 /** Seconds, from what a cache answers to what a long chain of tools takes. */
 const runBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
@@ -15,6 +15,9 @@ export interface Levels {
   activeRuns: number;
   activeStreams: number;
 }
+
+/** What one process tells. It can be sent to another as JSON. */
+export type Measured = Awaited<ReturnType<prom.Registry["getMetricsAsJSON"]>>;
 
 /** A run as its labels name it. A model may call tools that there are not: these have one name together. */
 export interface MeteredRun {
@@ -30,8 +33,7 @@ export interface MeteredRun {
  */
 export class Meters {
   readonly #db: Database;
-  readonly #text = new Registry();
-  readonly #openMetrics = new Registry();
+  readonly #registry = new Registry();
   readonly #runs;
   readonly #tokens;
   readonly #durations;
@@ -46,13 +48,15 @@ export class Meters {
   readonly #pool;
   #hasDefaults = false;
 
-  /** @param dropped - how many spans were dropped since the start */
-  constructor(db: Database, dropped: () => number) {
+  /**
+   * @param dropped - how many spans were dropped since the start
+   * @param worker - names this process where several are one server: each has series of its own
+   */
+  constructor(db: Database, dropped: () => number, worker?: string) {
     this.#db = db;
     this.#droppedSoFar = dropped;
-    // The type knows only the format that a registry begins with.
-    this.#openMetrics.setContentType(Registry.OPENMETRICS_CONTENT_TYPE as never);
-    const registers = [this.#text, this.#openMetrics];
+    if (worker !== undefined) this.#registry.setDefaultLabels({ worker });
+    const registers = [this.#registry];
     this.#runs = new Counter({
       name: "agentos_runs_total",
       help: "Runs that ended, by how",
@@ -132,8 +136,8 @@ export class Meters {
     count("reasoning", metrics.reasoning_tokens);
   }
 
-  /** The metrics as text. @param openMetrics - in that format, else in Prometheus' own */
-  async read(levels: Levels, openMetrics: boolean): Promise<{ type: string; text: string }> {
+  /** How everything stands in this process. */
+  async measure(levels: Levels): Promise<Measured> {
     this.#measureProcess();
     this.#active.set(levels.activeRuns);
     this.#streams.set(levels.activeStreams);
@@ -146,8 +150,7 @@ export class Meters {
     if (pool) {
       for (const state of ["busy", "idle", "waiting", "max"] as const) this.#pool.set({ state }, pool[state]);
     }
-    const registry = openMetrics ? this.#openMetrics : this.#text;
-    return { type: registry.contentType, text: await registry.metrics() };
+    return this.#registry.getMetricsAsJSON();
   }
 
   /** Undefined while the database does not answer: the rest is told all the same. */
@@ -164,13 +167,32 @@ export class Meters {
   #measureProcess(): void {
     if (this.#hasDefaults) return;
     this.#hasDefaults = true;
-    const own = new Registry();
-    collectDefaultMetrics({ register: own });
-    for (const { name } of own.getMetricsAsArray()) {
-      const metric = own.getSingleMetric(name);
-      if (!metric) continue;
-      this.#text.registerMetric(metric);
-      this.#openMetrics.registerMetric(metric);
-    }
+    collectDefaultMetrics({ register: this.#registry });
   }
+}
+
+/**
+ * Metrics as text, of this process, or of several that are one server.
+ *
+ * @param openMetrics - in that format, else in Prometheus' own
+ */
+export async function metricsText(
+  processes: readonly Measured[],
+  openMetrics: boolean,
+): Promise<{ type: string; text: string }> {
+  const kept = processes.map((metrics) =>
+    metrics.map(({ name, ...metric }) => ({
+      ...metric,
+      // OpenMetrics adds the end of a counter's name to each of its values. What is typed as a number is a word.
+      name: openMetrics && String(metric.type) === "counter" ? name.replace(/_total$/, "") : name,
+      // Series of different processes have different labels: there is nothing to add up, and nothing to leave out.
+      aggregator: "first",
+      // JSON has no word for what is not a number.
+      values: metric.values.map((one) => ({ ...one, value: one.value ?? Number.NaN })),
+    })),
+  );
+  const registry = AggregatorRegistry.aggregate(kept);
+  // The type knows only the format that a registry begins with.
+  if (openMetrics) registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE as never);
+  return { type: registry.contentType, text: await registry.metrics() };
 }

@@ -39,6 +39,8 @@ export interface TelemetryOptions {
   /** Undefined where nothing is traced. */
   traces: TraceOptions | undefined;
   prices: Prices;
+  /** Names this process where several are one server. */
+  worker?: string | undefined;
 }
 
 /** Listens to the runs of a server: traces, prices, and what Prometheus is told. */
@@ -49,11 +51,11 @@ export class Telemetry {
   readonly usage: UsageRefresh;
   readonly #traces: Tracing | undefined;
 
-  constructor({ db, stored = true, logger, traces, prices }: TelemetryOptions) {
+  constructor({ db, stored = true, logger, traces, prices, worker }: TelemetryOptions) {
     this.logger = logger;
     this.prices = prices;
     this.#traces = traces && new Tracing(db, stored, logger, traces);
-    this.meters = new Meters(db, () => this.#traces?.dropped ?? 0);
+    this.meters = new Meters(db, () => this.#traces?.dropped ?? 0, worker);
     this.usage = new UsageRefresh(db, logger, (metrics) => this.priced(metrics));
   }
 

@@ -37,6 +37,9 @@ describe("a wrong setting ends the start with one clear line:", () => {
     ["AGENTOS_SQLITE_PATH", `${noDatabase}/agentos.db`, /SQLite.*cannot be opened/],
     ["AGENTOS_AUTHORIZATION", "perhaps", /AGENTOS_AUTHORIZATION.*"perhaps".*true or false/],
     ["AGENTOS_AUTHORIZATION", "true", /needs a key.*JWT_VERIFICATION_KEY/],
+    ["AGENTOS_WORKERS", "0", /AGENTOS_WORKERS.*"0".*whole number of at least 1/],
+    ["AGENTOS_WORKERS", "1.5", /AGENTOS_WORKERS.*"1\.5".*whole number of at least 1/],
+    ["AGENTOS_WORKERS", "2", /2 workers.*PostgreSQL.*SQLite file.*DATABASE_URL/],
     ["AGENTOS_TRUSTED_PROXIES", "many", /AGENTOS_TRUSTED_PROXIES.*"many".*number of proxies/],
     ["OS_SECURITY_KEY", "a secret with spaces", /OS_SECURITY_KEY.*no spaces/],
     // An address that is kept for documentation: no machine has it.
@@ -54,6 +57,11 @@ describe("a wrong setting ends the start with one clear line:", () => {
     expect(await refusal({ AGENTOS_AUTHORIZATION: "true", ...settings })).toMatch(line);
   });
 
+  test("a database that no worker can open is said once", async () => {
+    const settings = { DATABASE_URL: "postgresql://me:secret@127.0.0.1:1/ai", AGENTOS_WORKERS: "3" };
+    expect(await refusal(settings)).toMatch(/me:\*\*\*@127\.0\.0\.1:1.*ECONNREFUSED/);
+  });
+
   test("OPENAI_BASE_URL=nonsense", async () => {
     const settings = { OPENAI_API_KEY: "secret", OPENAI_BASE_URL: "nonsense" };
     expect(await refusal(settings)).toMatch(/http or https URL.*OPENAI_BASE_URL/);
@@ -65,6 +73,8 @@ describe("a wrong setting ends the start with one clear line:", () => {
     onTestFinished(() => void other.close());
     const { port } = other.address() as { port: number };
     expect(await refusal({ PORT: String(port) })).toMatch(/another program listens there.*PORT/);
+    const workers = { DATABASE_URL: "postgresql://me:secret@127.0.0.1:1/ai", AGENTOS_WORKERS: "2" };
+    expect(await refusal({ PORT: String(port), ...workers })).toMatch(/another program listens there.*PORT/);
   });
 
   test("a SQLite file that another server has open", async () => {

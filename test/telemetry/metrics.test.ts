@@ -341,5 +341,7 @@ describe("for Prometheus", () => {
     expect(text.endsWith("# EOF\n")).toBe(true);
     expect(text).toMatch(/^# TYPE agentos_runs counter$/m);
     expect(text).toMatch(/^agentos_runs_total\{/m);
+    // One who asks for the other format is not told other names by that.
+    expect((await read()).text).toMatch(/^# TYPE agentos_runs_total counter\nagentos_runs_total\{/m);
   });
 });

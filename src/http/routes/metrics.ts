@@ -1,7 +1,9 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { metricsText } from "../../telemetry/meters.ts";
 import { dbIdQuery, refuseOtherDatabase } from "../database-id.ts";
 import { errorResponses, jsonResponse } from "../describe.ts";
 import { optionalIdentifier } from "../identifiers.ts";
+import { measured } from "../measured.ts";
 import {
   dayMetricsSchema,
   metricDaysQuery,
@@ -10,7 +12,6 @@ import {
   refreshStatusSchema,
 } from "../metric-fields.ts";
 import { type Served, storeOf, userOf } from "../served.ts";
-import { openStreams } from "../sse.ts";
 
 const tags = ["Metrics"];
 
@@ -89,8 +90,9 @@ const getPrometheus = createRoute({
   method: "get",
   path: "/metrics/prometheus",
   operationId: "get_prometheus_metrics",
-  summary: "This process in the text format of Prometheus",
-  description: "With `Accept: application/openmetrics-text` in that of OpenMetrics.",
+  summary: "This server in the text format of Prometheus",
+  description:
+    "With `Accept: application/openmetrics-text` in that of OpenMetrics. Workers on one port are told apart by the label `worker`.",
   tags,
   responses: {
     200: {
@@ -108,7 +110,7 @@ const getPrometheus = createRoute({
 
 /** What was used, by day, and what this process is doing. */
 export function metricRoutes(app: OpenAPIHono, served: Served): void {
-  const { usage, meters } = served.telemetry;
+  const { usage } = served.telemetry;
 
   app.openapi(getMetrics, async (c): Promise<Response> => {
     const { starting_date, ending_date, user_id, db_id } = c.req.valid("query");
@@ -157,8 +159,8 @@ export function metricRoutes(app: OpenAPIHono, served: Served): void {
 
   app.openapi(getPrometheus, async (c): Promise<Response> => {
     const openMetrics = c.req.header("accept")?.includes("application/openmetrics-text") === true;
-    const levels = { activeRuns: served.runner.liveRuns, activeStreams: openStreams() };
-    const { type, text } = await meters.read(levels, openMetrics);
+    const [own, others] = await Promise.all([measured(served), served.otherWorkers()]);
+    const { type, text } = await metricsText([own, ...others], openMetrics);
     return c.body(text, 200, { "content-type": type });
   });
 }
