@@ -29,14 +29,14 @@ export const defaultLogWriterOptions: LogWriterOptions = {
 };
 
 /**
- * The part of its interval for which an event waits at least: who has waited so long goes along with who has waited the
- * whole of it. Events that have just come wait on, for a row of the log costs more than what is in it.
+ * The part of its interval for which a run's first event waits at least: who has waited so long goes along with who has
+ * waited the whole of it. Events that have just come wait on, for a row of the log costs more than what is in it.
  */
 const leastWait = 0.75;
 
 /**
- * Writes the logs of all runs of this process, one batch at a time: what comes while a batch is on its way goes with the
- * next. So runs that end together share a commit, and the more there is to do, the fewer commits an event costs.
+ * Writes the logs of all runs of this process, one batch at a time: runs that end while a batch is on its way share the next,
+ * so that the more there is to do, the fewer commits an event costs.
  */
 export class LogWriter {
   readonly #db: Database;
@@ -68,13 +68,13 @@ export class LogWriter {
       ...hooks,
       interval,
       bufferBytes: this.#options.bufferBytes,
-      onDirty: (writer, urgent) => {
+      onDirty: (writer, urgent, since) => {
         if (urgent) {
           this.#waiting.delete(writer);
           this.#ready.add(writer);
           this.#writeNow();
         } else if (!this.#waiting.has(writer) && !this.#ready.has(writer)) {
-          const due = performance.now() + interval;
+          const due = since + interval;
           this.#waiting.set(writer, due);
           this.#wakeAt(due);
         }
@@ -118,9 +118,13 @@ export class LogWriter {
   async #writeAll(): Promise<void> {
     while (this.#ready.size > 0) {
       const batch: { writer: RunWriter; write: LogWrite }[] = [];
+      const runs = new Set<string>();
       let bytes = 0;
       for (const writer of this.#ready) {
         if (bytes > this.#options.batchBytes) break;
+        // A run that was let go of and taken up again has two writers. In one batch, the fence of one would let both pass.
+        if (runs.has(writer.runId)) continue;
+        runs.add(writer.runId);
         this.#ready.delete(writer);
         const write = writer.take();
         bytes += write.events.reduce((sum, event) => sum + event.length, 0);
@@ -183,7 +187,8 @@ interface RunWriterHooks {
   /** Milliseconds that an event may wait. */
   interval: number;
   bufferBytes: number;
-  onDirty: (writer: RunWriter, urgent: boolean) => void;
+  /** @param since - when what waits began to wait, by `performance.now()` */
+  onDirty: (writer: RunWriter, urgent: boolean, since: number) => void;
   onStored: (index: number) => void;
   /** Called when nothing more can be written of the run. */
   onFailed: (error: Error) => void;
@@ -203,6 +208,8 @@ export class RunWriter {
   #waiters: Waiter[] = [];
   #onItsWay: { waiters: Waiter[]; lastIndex: number } | undefined;
   #again: "no" | "later" | "urgent" = "no";
+  /** When the first event came while a write was on its way. */
+  #againSince = 0;
   #failure: Error | undefined;
 
   constructor(run: WrittenRun, hooks: RunWriterHooks) {
@@ -292,13 +299,16 @@ export class RunWriter {
     for (const { resolve } of waiters) resolve();
     const again = this.#again;
     this.#again = "no";
-    if (again !== "no") this.#hooks.onDirty(this, again === "urgent");
+    if (again !== "no") this.#hooks.onDirty(this, again === "urgent", this.#againSince);
   }
 
   #dirty(urgent: boolean): void {
     if (this.#failure) return;
-    if (!this.#onItsWay) this.#hooks.onDirty(this, urgent);
-    else if (urgent) this.#again = "urgent";
-    else if (this.#again === "no") this.#again = "later";
+    if (!this.#onItsWay) this.#hooks.onDirty(this, urgent, performance.now());
+    else {
+      if (this.#again === "no") this.#againSince = performance.now();
+      if (urgent) this.#again = "urgent";
+      else if (this.#again === "no") this.#again = "later";
+    }
   }
 }

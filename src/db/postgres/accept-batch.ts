@@ -134,9 +134,6 @@ export function acceptQuery(db: Kysely<Tables>) {
         )
         .selectFrom("session")
         .selectAll()
-        // For this transaction: its commit does not wait for the disk. Nothing is promised of a foreground run before its
-        // answer, and the commit of that one waits, for all that was written before too.
-        .select(sql`set_config('synchronous_commit', 'off', true)`.as("synchronous_commit"))
     );
   });
 }

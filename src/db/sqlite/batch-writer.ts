@@ -34,8 +34,12 @@ export class BatchWriter {
       this.#connection.commit();
       return outcomes;
     } catch (error) {
-      this.#connection.rollback();
       const failure = failureOf(error);
+      try {
+        this.#connection.rollback();
+      } catch {
+        // Why the transaction failed says more than why it could not be undone; the next one then fails too.
+      }
       return writes.map(() => ({ failure }));
     }
   }

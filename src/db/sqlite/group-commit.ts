@@ -20,7 +20,8 @@ export class GroupCommit {
   #isAlone = false;
   /** Writes that the writer has. */
   #underWay = 0;
-  #failure: DatabaseUnavailableError | undefined;
+  /** Why the last write failed, and why the last transaction that was alone did: each by its own connection. */
+  readonly #failures: { shared?: unknown; alone?: unknown } = {};
   #lastRunAt = 0;
 
   /**
@@ -36,7 +37,8 @@ export class GroupCommit {
 
   /** Why the last commit failed, where the database could not take it: a full disk, a file that is gone. */
   get failure(): DatabaseUnavailableError | undefined {
-    return this.#failure;
+    const { shared, alone } = this.#failures;
+    return [shared, alone].find((failure) => failure instanceof DatabaseUnavailableError);
   }
 
   /** Milliseconds since somebody last had something to commit. */
@@ -57,10 +59,11 @@ export class GroupCommit {
     } else this.#underWay++;
     try {
       const written = await this.#writer.write(write, durable);
-      this.#failure = undefined;
+      delete this.#failures.shared;
       return written as Written[TWrite["kind"]];
     } catch (error) {
-      throw this.#failed(error);
+      this.#failures.shared = error;
+      throw error;
     } finally {
       this.#lastRunAt = performance.now();
       this.#underWay--;
@@ -79,10 +82,12 @@ export class GroupCommit {
     try {
       const result = await this.#transaction(work);
       await this.#disk?.sync();
-      this.#failure = undefined;
+      delete this.#failures.alone;
       return result;
     } catch (error) {
-      throw this.#failed(error);
+      const failure = unavailable(error);
+      this.#failures.alone = failure;
+      throw failure;
     } finally {
       this.#isAlone = false;
       this.#next();
@@ -137,11 +142,5 @@ export class GroupCommit {
       this.#connection.rollback();
       throw error;
     }
-  }
-
-  #failed(error: unknown): unknown {
-    const failure = unavailable(error);
-    if (failure instanceof DatabaseUnavailableError) this.#failure = failure;
-    return failure;
   }
 }

@@ -1,6 +1,7 @@
 import type { JsonObject } from "../../events/json.ts";
 import type { AcceptParameters, MediaParameters } from "../queries/accept.ts";
 import { fullIn, isAdopted } from "../queries/claimed.ts";
+import type { StateChange } from "../records.ts";
 import { changedState } from "../session-state.ts";
 import type { SqliteConnection } from "./connection.ts";
 import type { RunStatements } from "./run-statements.ts";
@@ -46,7 +47,8 @@ export class SqliteRunWrites {
     for (const message of messages) this.#connection.run(statements.message, message);
     if (state) {
       const [session] = this.#connection.run(statements.state, { session_id });
-      const changed = changedState(JSON.parse(session?.state ?? "{}") as JsonObject, state.change);
+      const change = JSON.parse(state.change) as StateChange;
+      const changed = changedState(JSON.parse(session?.state ?? "{}") as JsonObject, change);
       this.#connection.run(statements.setState, {
         session_id,
         state: JSON.stringify(changed),

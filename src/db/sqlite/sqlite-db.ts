@@ -185,16 +185,22 @@ export class SqliteDb implements Database {
     // A link has a lock and a log where the file has them.
     const path = existsSync(this.location) ? realpathSync(this.location) : this.location;
     const connection = new SqliteConnection(path);
+    const opened: { close(): unknown }[] = [connection];
     try {
       const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: connection.forKysely() }) });
       await migrate(db, "sqlite");
       const disk = path === inMemory ? undefined : new WalSync(path);
+      if (disk) opened.push(disk);
       const statements = runStatements(db);
       const writer = disk
         ? new ThreadWriter(path, statements)
         : new LocalWriter(new BatchWriter(connection, statements));
+      opened.push(writer);
       const commit = new GroupCommit(connection, disk, writer);
+      // A thread that cannot write is found out now, not by the first run.
+      await commit.run({ kind: "index", most: 0 }, false);
       const index = new TextIndex(commit);
+      opened.push({ close: () => index.stop() });
       const logPage = logPageQuery(db, (name) => sql.table(name));
       const engine: Engine = {
         name: "sqlite",
@@ -257,7 +263,7 @@ export class SqliteDb implements Database {
               }),
       };
     } catch (error) {
-      connection.close();
+      for (const one of opened.reverse()) await one.close();
       throw error;
     }
   }

@@ -25,8 +25,8 @@ export interface Checkpointer {
  */
 export function startCheckpointer(path: string, onLongLog: () => void): Checkpointer {
   let failure: string | undefined;
-  const worker = new Worker(new URL(import.meta.url), { workerData: { checkpointPath: path } });
-  worker.unref();
+  // Options of the process are none of the thread's: some cannot be a thread's at all, and preloads would run in it too.
+  const worker = new Worker(new URL(import.meta.url), { workerData: { checkpointPath: path }, execArgv: [] });
   const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
   worker.on("error", (error) => {
     failure = error.message;
@@ -35,6 +35,8 @@ export function startCheckpointer(path: string, onLongLog: () => void): Checkpoi
     failure = "failed" in told ? told.failed : undefined;
     if ("pages" in told && told.pages > manyPages) onLongLog();
   });
+  // After the listeners, for they would hold the process again.
+  worker.unref();
   return {
     get failure() {
       return failure;

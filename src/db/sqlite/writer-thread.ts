@@ -48,6 +48,7 @@ export class ThreadWriter implements Writer {
   #thread: Worker | undefined;
   #waiting: Asked[] = [];
   #lastId = 0;
+  #isClosed = false;
 
   constructor(path: string, statements: RunStatements) {
     this.#started = { writtenPath: path, statements: sent(statements) };
@@ -55,6 +56,7 @@ export class ThreadWriter implements Writer {
   }
 
   write(write: Write, durable: boolean): Promise<unknown> {
+    if (this.#isClosed) return Promise.reject(new DatabaseUnavailableError("The database is closed."));
     return new Promise((resolve, reject) => {
       const id = ++this.#lastId;
       this.#askers.set(id, { resolve, reject });
@@ -67,6 +69,8 @@ export class ThreadWriter implements Writer {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#send();
     const thread = this.#thread;
     if (!thread) return;
     const ended = new Promise<void>((resolve) => thread.once("exit", () => resolve()));
@@ -81,20 +85,31 @@ export class ThreadWriter implements Writer {
     this.#waiting = [];
     this.#thread ??= this.#start();
     this.#thread.ref();
-    this.#thread.postMessage(waiting satisfies Message);
+    this.#post(this.#thread, waiting);
+  }
+
+  /** What cannot be sent fails by itself, without the others. */
+  #post(thread: Worker, asked: readonly Asked[]): void {
+    try {
+      thread.postMessage(asked satisfies Message);
+    } catch (error) {
+      if (asked.length > 1) for (const one of asked) this.#post(thread, [one]);
+      else this.#settle(thread, asked[0]!.id, { failure: failureOf(error) });
+    }
+  }
+
+  #settle(thread: Worker, id: number, outcome: Outcome): void {
+    const asker = this.#askers.get(id)!;
+    this.#askers.delete(id);
+    settle(asker, outcome);
+    if (this.#askers.size === 0) thread.unref();
   }
 
   #start(): Worker {
-    const thread = new Worker(new URL(import.meta.url), { workerData: this.#started });
-    // A process that has nothing else to do may end.
-    thread.unref();
+    // Options of the process are none of the thread's: some cannot be a thread's at all, and preloads would run in it too.
+    const thread = new Worker(new URL(import.meta.url), { workerData: this.#started, execArgv: [] });
     thread.on("message", (answers: readonly Answered[]) => {
-      for (const { id, outcome } of answers) {
-        const asker = this.#askers.get(id)!;
-        this.#askers.delete(id);
-        settle(asker, outcome);
-      }
-      if (this.#askers.size === 0) thread.unref();
+      for (const { id, outcome } of answers) this.#settle(thread, id, outcome);
     });
     let reason = "it was ended";
     thread.on("error", (error) => {
@@ -110,6 +125,8 @@ export class ThreadWriter implements Writer {
       this.#askers.clear();
       this.#waiting = [];
     });
+    // After the listeners, for they would hold the process again. It may end when it has nothing else to do.
+    thread.unref();
     return thread;
   }
 }
@@ -186,17 +203,17 @@ const started = workerData as Partial<Started> | null;
 if (parentPort && started?.writtenPath !== undefined) {
   const port = parentPort;
   const thread = new WriterThread(started as Started);
-  port.on("message", (message: Message) => {
-    if (message === "close") {
-      thread.close();
-      port.close();
-      return;
-    }
-    const asked = [...message];
+  port.on("message", (first: Message) => {
+    const asked: Asked[] = [];
+    let message: Message | undefined = first;
     // What has come meanwhile shares the commit. Nothing comes after a close.
-    for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
-      asked.push(...(next.message as readonly Asked[]));
+    while (message !== undefined && message !== "close") {
+      asked.push(...message);
+      message = receiveMessageOnPort(port)?.message as Message | undefined;
     }
-    thread.commit(asked);
+    if (asked.length > 0) thread.commit(asked);
+    if (message !== "close") return;
+    thread.close();
+    port.close();
   });
 }

@@ -1,4 +1,3 @@
-import type { SQLInputValue } from "node:sqlite";
 import type { PreparedQuery } from "../prepared.ts";
 import {
   type AcceptParameters,
@@ -71,7 +70,8 @@ export interface LogRows {
   row?: SnapshotColumns;
   events?: EventsRow;
   messages: readonly MessageRow[];
-  state?: { change: StateChange; at: number };
+  /** `change` is JSON of a {@link StateChange}: what tools made may be nested deeper than can be sent. */
+  state?: { change: string; at: number };
   replaces?: string;
   text?: TextRow;
 }
@@ -130,7 +130,7 @@ function logRows(write: LogWrite): LogRows {
       role: message.role,
       message: JSON.stringify(message),
     })),
-    ...(stateChange && { state: { change: stateChange, at: row?.at ?? Date.now() } }),
+    ...(stateChange && { state: { change: JSON.stringify(stateChange), at: row?.at ?? Date.now() } }),
     ...(write.replaces !== undefined && { replaces: write.replaces }),
     ...(text && { text: { session_id, run_id, owner: text.owner, text: text.text } }),
   };
@@ -143,6 +143,3 @@ export function queryWrite<TParameters>(
 ): Write & { kind: "query" } {
   return { kind: "query", sql: query.sql, values: parameters.map((one) => query.values(one)) };
 }
-
-/** A statement's values as SQLite takes them. */
-export type SqliteValues = readonly SQLInputValue[];
