@@ -14,7 +14,8 @@ import { type AuthorizationOptions, authorizationShape } from "./http/auth/optio
 import type { Served } from "./http/served.ts";
 import { Meter } from "./http/usage/meter.ts";
 import { checkUsage, type UsageOptions, usageShape } from "./http/usage/options.ts";
-import { loadConnections, OpenAIResponses } from "./models/openai-responses.ts";
+import { loadConnections } from "./models/connections.ts";
+import { OpenAIResponses } from "./models/openai-responses.ts";
 import { mustFit, refuseUnfit, refuseUnknown, type Shape, shapes } from "./options.ts";
 import type { LogWriterOptions } from "./runs/log-writer.ts";
 import type { LeaseOptions } from "./runs/node-lease.ts";

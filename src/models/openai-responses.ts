@@ -2,6 +2,7 @@ import type { Agent } from "undici";
 import { ConfigurationError, ModelError } from "../errors.ts";
 import { isJsonObject } from "../events/json.ts";
 import { refuseUnfit, refuseUnknown, type Shape, shapes } from "../options.ts";
+import { loadConnections } from "./connections.ts";
 import { type AnswerHead, Exchange } from "./exchange.ts";
 import type { Model, ModelEvent, ModelRequest } from "./model.ts";
 import { brokenRequest, lostConnection, type OpenAIEndpoint, refusedRequest } from "./openai-errors.ts";
@@ -217,11 +218,6 @@ export class OpenAIResponses implements Model {
     const text = await exchange.text().catch(() => "");
     return refusedRequest(status, headers, text, this.#endpoint);
   }
-}
-
-/** Loads what connections are made with: a tenth of a second that no start needs to wait for. */
-export function loadConnections(): Promise<typeof import("undici")> {
-  return import("undici");
 }
 
 function isSuccess({ status }: AnswerHead): boolean {
