@@ -17,8 +17,9 @@ const bundled: string[] = JSON.parse(readFileSync(join(root, "scripts", "bundled
 const entries = [
   "index",
   "client/index",
-  // It starts itself again as a thread.
+  // They start themselves again as threads.
   "db/sqlite/wal-checkpointer",
+  "db/sqlite/writer-thread",
   // It finds the page's assets beside itself.
   "http/docs",
 ];

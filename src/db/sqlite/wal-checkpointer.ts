@@ -25,25 +25,33 @@ export interface Checkpointer {
  */
 export function startCheckpointer(path: string, onLongLog: () => void): Checkpointer {
   let failure: string | undefined;
-  const worker = new Worker(new URL(import.meta.url), { workerData: { checkpointPath: path } });
-  worker.unref();
-  const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
-  worker.on("error", (error) => {
-    failure = error.message;
-  });
-  worker.on("message", (told: Told) => {
-    failure = "failed" in told ? told.failed : undefined;
-    if ("pages" in told && told.pages > manyPages) onLongLog();
-  });
+  let thread: { worker: Worker; ended: Promise<void> } | undefined;
+  const start = () => {
+    const worker = new Worker(new URL(import.meta.url), { workerData: { checkpointPath: path } });
+    worker.unref();
+    const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
+    worker.on("error", (error) => {
+      failure = error.message;
+    });
+    worker.on("message", (told: Told) => {
+      failure = "failed" in told ? told.failed : undefined;
+      if ("pages" in told && told.pages > manyPages) onLongLog();
+    });
+    thread = { worker, ended };
+  };
+  // There is nothing to move yet, and a thread that starts takes time from whoever waits for the server.
+  const timer = setTimeout(start, interval).unref();
   return {
     get failure() {
       return failure;
     },
-    stop() {
+    async stop() {
+      clearTimeout(timer);
+      if (!thread) return;
       // A process that has nothing else to do would end before the worker did.
-      worker.ref();
-      worker.postMessage("stop");
-      return ended;
+      thread.worker.ref();
+      thread.worker.postMessage("stop");
+      await thread.ended;
     },
   };
 }
