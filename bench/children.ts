@@ -25,6 +25,8 @@ export interface ChildOptions {
   name: string;
   /** Relative to this folder. */
   script: string;
+  /** Options of Node. Default: those under which `agentos-ts` is the sources. */
+  args?: readonly string[];
   /** What it needs beside `PATH`; `PORT` is added. It gets nothing else of our environment. */
   env?: Record<string, string>;
   /** Whether `GET /health` answering 200 is the sign of life, or an open port. */
@@ -46,12 +48,18 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 }
 
 /** Starts a script on a free port of 127.0.0.1, given as `PORT` and as its argument, and waits until it answers. */
-export async function startChild({ name, script, env = {}, health }: ChildOptions): Promise<Child> {
+export async function startChild({
+  name,
+  script,
+  args = ["--conditions=agentos-source"],
+  env = {},
+  health,
+}: ChildOptions): Promise<Child> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const file = fileURLToPath(new URL(script, import.meta.url));
   const started = performance.now();
-  const child = spawn(process.execPath, [DIE_WITH_PARENT, file, String(port)], {
+  const child = spawn(process.execPath, [...args, DIE_WITH_PARENT, file, String(port)], {
     env: {
       PATH: process.env.PATH,
       TMPDIR: process.env.TMPDIR,

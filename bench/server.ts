@@ -1,9 +1,10 @@
 /**
  * Our server as it is measured: one agent with history, on PostgreSQL where `DATABASE_URL` is set, else on SQLite.
  *
- *   PORT=7777 AGENTOS_SQLITE_PATH=data/bench.db OPENAI_BASE_URL=http://127.0.0.1:9099/v1 node bench/server.ts
+ *   PORT=7777 AGENTOS_SQLITE_PATH=data/bench.db OPENAI_BASE_URL=http://127.0.0.1:9099/v1 \
+ *     node --conditions=agentos-source bench/server.ts
  */
-import { Agent, AgentOS, OpenAIResponses, PostgresDb, SqliteDb } from "../src/index.ts";
+import { Agent, AgentOS, OpenAIResponses, PostgresDb, SqliteDb } from "agentos-ts";
 
 const url = process.env.DATABASE_URL;
 const db = url

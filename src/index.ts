@@ -41,5 +41,5 @@ export type { LogWriterOptions } from "./runs/log-writer.ts";
 export type { RunningServer, ServeOptions } from "./serve.ts";
 export type { ContentKind, ContentSource } from "./telemetry/content.ts";
 export type { ModelPrice, Prices } from "./telemetry/prices.ts";
-export { AgentSpanProcessor } from "./telemetry/provider.ts";
+export { AgentSpanProcessor } from "./telemetry/span-sink.ts";
 export type { TraceOptions } from "./telemetry/telemetry.ts";

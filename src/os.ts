@@ -14,6 +14,8 @@ import { type AuthorizationOptions, authorizationShape } from "./http/auth/optio
 import type { Served } from "./http/served.ts";
 import { Meter } from "./http/usage/meter.ts";
 import { checkUsage, type UsageOptions, usageShape } from "./http/usage/options.ts";
+import { loadConnections } from "./models/connections.ts";
+import { OpenAIResponses } from "./models/openai-responses.ts";
 import { mustFit, refuseUnfit, refuseUnknown, type Shape, shapes } from "./options.ts";
 import type { LogWriterOptions } from "./runs/log-writer.ts";
 import type { LeaseOptions } from "./runs/node-lease.ts";
@@ -98,6 +100,9 @@ export interface AgentOSOptions {
   /** Takes the place of the server's own logger. */
   logger?: Logger;
 }
+
+/** Milliseconds after which a server that listens loads what only runs need: whoever waits for it to answer comes first. */
+const loadDelay = 50;
 
 /** An agent of whatever types. */
 // biome-ignore lint/suspicious/noExplicitAny: an agent's types stand on both sides of its methods, so no other type takes all.
@@ -209,6 +214,7 @@ export class AgentOS {
   /** Where this process is one of them. */
   #asWorker: WorkerServer | undefined;
   #closing: Promise<void> | undefined;
+  #loadLater: NodeJS.Timeout | undefined;
 
   /** @throws {ConfigurationError} that names the option or setting that cannot work */
   constructor(options: AgentOSOptions) {
@@ -313,7 +319,15 @@ export class AgentOS {
       this.#server = (await serveHere(serving, address)).server;
       if (options.banner !== false) printBanner(this.#served, this.#server.url);
     }
+    if (!this.#workers) this.#loadLater = setTimeout(() => void this.#loadForRuns(), loadDelay).unref();
     return this.#server;
+  }
+
+  /** Loads what the first run would have to wait for. That something cannot be loaded, that run tells. */
+  async #loadForRuns(): Promise<void> {
+    const { telemetry, agents } = this.#served;
+    const connects = [...agents.values()].some(({ model }) => model instanceof OpenAIResponses);
+    await Promise.allSettled([telemetry.load(), connects && loadConnections()]);
   }
 
   /**
@@ -331,6 +345,7 @@ export class AgentOS {
   }
 
   async #closeHere(): Promise<void> {
+    clearTimeout(this.#loadLater);
     await this.#served.runner.drain(this.#drainTimeout * 1000);
     await this.#served.telemetry.close();
     if (!this.#workers) await this.#server?.stopListening();

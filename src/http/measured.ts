@@ -3,6 +3,7 @@ import type { Served } from "./served.ts";
 import { openStreams } from "./sse.ts";
 
 /** How everything stands in this process, for Prometheus. */
-export function measured({ telemetry, runner }: Served): Promise<Measured> {
+export async function measured({ telemetry, runner }: Served): Promise<Measured> {
+  await telemetry.load();
   return telemetry.meters.measure({ activeRuns: runner.liveRuns, activeStreams: openStreams() });
 }

@@ -1,7 +1,8 @@
-import { Agent } from "undici";
+import type { Agent } from "undici";
 import { ConfigurationError, ModelError } from "../errors.ts";
 import { isJsonObject } from "../events/json.ts";
 import { refuseUnfit, refuseUnknown, type Shape, shapes } from "../options.ts";
+import { loadConnections } from "./connections.ts";
 import { type AnswerHead, Exchange } from "./exchange.ts";
 import type { Model, ModelEvent, ModelRequest } from "./model.ts";
 import { brokenRequest, lostConnection, type OpenAIEndpoint, refusedRequest } from "./openai-errors.ts";
@@ -79,7 +80,9 @@ export class OpenAIResponses implements Model {
   readonly #origin: string;
   readonly #path: string;
   readonly #headers: Record<string, string>;
-  readonly #dispatcher: Agent;
+  readonly #timeout: number;
+  #connecting: Promise<Agent> | undefined;
+  #dispatcher: Agent | undefined;
 
   constructor(options: OpenAIResponsesOptions = {}) {
     refuseUnknown("OpenAIResponses", options, Object.keys(wanted));
@@ -104,15 +107,7 @@ export class OpenAIResponses implements Model {
       "user-agent": "agentos-ts",
       ...options.headers,
     };
-    this.#dispatcher = new Agent({
-      headersTimeout: timeout * 1000,
-      bodyTimeout: timeout * 1000,
-      // Runs come in bursts, and a TLS handshake costs more than an idle socket.
-      keepAliveTimeout: 30_000,
-      // One stream a connection: a connection that breaks then ends one run, not all of them.
-      allowH2: false,
-      pipelining: 1,
-    });
+    this.#timeout = timeout * 1000;
   }
 
   /**
@@ -127,12 +122,28 @@ export class OpenAIResponses implements Model {
 
   /** Closes the connections, once the turns that go on have ended. No turn can be asked for afterwards. */
   async close(): Promise<void> {
-    await this.#dispatcher.close();
+    await (await this.#connect()).close();
+  }
+
+  #connect(): Promise<Agent> {
+    this.#connecting ??= loadConnections().then(({ Agent }) => {
+      this.#dispatcher = new Agent({
+        headersTimeout: this.#timeout,
+        bodyTimeout: this.#timeout,
+        // Runs come in bursts, and a TLS handshake costs more than an idle socket.
+        keepAliveTimeout: 30_000,
+        // One stream a connection: a connection that breaks then ends one run, not all of them.
+        allowH2: false,
+        pipelining: 1,
+      });
+      return this.#dispatcher;
+    });
+    return this.#connecting;
   }
 
   async *#streamed(request: ModelRequest): AsyncGenerator<ModelEvent | readonly ModelEvent[]> {
     const { signal } = request;
-    const exchange = this.#send(request);
+    const exchange = this.#send(request, this.#dispatcher ?? (await this.#connect()));
     const parser = new SseParser();
     const reply = new StreamedReply();
     let end: ModelEvent | undefined;
@@ -172,7 +183,7 @@ export class OpenAIResponses implements Model {
   }
 
   async #answer(request: ModelRequest): Promise<readonly ModelEvent[]> {
-    const exchange = this.#send(request);
+    const exchange = this.#send(request, this.#dispatcher ?? (await this.#connect()));
     let begun = false;
     let response: OpenAIResponse;
     try {
@@ -187,10 +198,10 @@ export class OpenAIResponses implements Model {
     return wholeReply(response);
   }
 
-  #send(request: ModelRequest): Exchange {
+  #send(request: ModelRequest, dispatcher: Agent): Exchange {
     request.signal.throwIfAborted();
     return new Exchange(
-      this.#dispatcher,
+      dispatcher,
       {
         origin: this.#origin,
         path: this.#path,

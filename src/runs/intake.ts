@@ -24,7 +24,7 @@ interface IntakeParts {
   db: Database;
   logger: Logger;
   telemetry: Telemetry | undefined;
-  /** Resolves once the database is open and the lease of this process is held. */
+  /** Resolves once the database is open, the lease of this process is held, and telemetry is loaded. */
   open: () => Promise<void>;
   limits: QueueLimits;
   writer: LogWriter;
@@ -52,10 +52,9 @@ export class Intake {
   ): Promise<Submitted> {
     const { db, telemetry, lease, worker, live, cancels, writer, execution, limits } = this.#parts;
     const since = performance.now();
-    // Asked for before anything is awaited: it is that of the caller's code.
-    const traceparent = telemetry?.parentOf(request.traceparent);
     await this.#parts.open();
     if (!background) lease.mustBeHeld();
+    const traceparent = telemetry?.parentOf(request.traceparent);
     const leavePlace = background && lease.isHeld ? worker.reserve() : undefined;
     const hasRoom = leavePlace !== undefined;
     const asked = { background, key, limits, nodeId: lease.nodeId, hasRoom, traceparent };

@@ -1,4 +1,3 @@
-import type { Logger } from "pino";
 import type { AgentDefinition } from "../agent/definition.ts";
 import type { ContinueRequest, Runner, RunRequest } from "../agent/runner.ts";
 import type { Database } from "../db/database.ts";
@@ -28,7 +27,7 @@ import {
   type RunnerOptions,
   type Submitted,
 } from "./runner-options.ts";
-import { takeUp } from "./take-up.ts";
+import { type TakenUp, takeUp } from "./take-up.ts";
 import { Turns } from "./turns.ts";
 
 /**
@@ -37,7 +36,6 @@ import { Turns } from "./turns.ts";
  */
 export class DurableRunner implements Runner {
   readonly #db: Database;
-  readonly #logger: Logger;
   readonly #agents: ReadonlyMap<string, AgentDefinition> | undefined;
   readonly #writer: LogWriter;
   readonly #lease: NodeLease;
@@ -51,13 +49,13 @@ export class DurableRunner implements Runner {
   readonly #afterRun: AfterRun;
   readonly #execution: Execution;
   readonly #intake: Intake;
+  readonly #restored: (claimed: ClaimedRun) => Promise<TakenUp | undefined>;
   #unsubscribe: (() => void) | undefined;
   readonly #stopped = new AbortController();
   #draining = false;
 
   constructor(options: RunnerOptions) {
     this.#db = options.db;
-    this.#logger = options.logger;
     this.#agents = options.agents;
     this.#live = new LiveRuns((run) => this.#left(run));
     this.#cancels = new Cancels({ db: options.db, live: this.#live, logger: options.logger });
@@ -116,11 +114,20 @@ export class DurableRunner implements Runner {
       logger: options.logger,
       run: (claimed, onCheckpoint) => this.#takeUp(claimed, onCheckpoint),
     });
+    const load = () => options.telemetry?.load();
+    this.#restored = firstAfter(load, (claimed) =>
+      takeUp(claimed, {
+        db: options.db,
+        writer: this.#writer,
+        logger: options.logger,
+        agents: options.agents ?? new Map(),
+      }),
+    );
     this.#intake = new Intake({
       db: options.db,
       logger: options.logger,
       telemetry: options.telemetry,
-      open: () => this.open(),
+      open: firstAfter(load, () => this.open()),
       limits: queue,
       writer: this.#writer,
       lease: this.#lease,
@@ -305,12 +312,7 @@ export class DurableRunner implements Runner {
   async #takeUp(claimed: ClaimedRun, onCheckpoint: () => void): Promise<void> {
     const { run_id: runId } = claimed.row;
     this.#live.arriving.add(runId);
-    const taken = await takeUp(claimed, {
-      db: this.#db,
-      writer: this.#writer,
-      logger: this.#logger,
-      agents: this.#agents ?? new Map(),
-    });
+    const taken = await this.#restored(claimed);
     try {
       if (!taken) return;
       const { run, request, session, store, checkpoint } = taken;
@@ -321,4 +323,17 @@ export class DurableRunner implements Runner {
       this.#live.arriving.delete(runId);
     }
   }
+}
+
+/** Does `work`, the first time after `load`: what only runs need is loaded before the first one, and not asked for again. */
+function firstAfter<TArguments extends unknown[], TResult>(
+  load: () => Promise<void> | undefined,
+  work: (...given: TArguments) => Promise<TResult>,
+): (...given: TArguments) => Promise<TResult> {
+  let next = async (...given: TArguments) => {
+    await load();
+    next = work;
+    return work(...given);
+  };
+  return (...given) => next(...given);
 }

@@ -1,12 +1,4 @@
-import {
-  type Context,
-  context,
-  createContextKey,
-  type Span,
-  type SpanContext,
-  type Tracer,
-  trace,
-} from "@opentelemetry/api";
+import { context, type Span, type SpanContext, type Tracer, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import { parseTraceParent } from "@opentelemetry/core";
 import { detectResources, envDetector, resourceFromAttributes } from "@opentelemetry/resources";
@@ -16,64 +8,10 @@ import {
   type IdGenerator,
   ParentBasedSampler,
   RandomIdGenerator,
-  type ReadableSpan,
-  type SpanProcessor,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
-
+import { AgentSpanProcessor } from "./span-sink.ts";
 import { ownScope } from "./stored-span.ts";
-
-/** Takes the spans that end within one run. */
-export interface SpanSink {
-  /** @param isForeign - whether another OpenTelemetry SDK made it, which sends it where it wants itself */
-  add(span: ReadableSpan, isForeign: boolean): void;
-}
-
-const sinkKey = createContextKey("agentos: the run that spans belong to");
-
-/** Where a span remembers whose it is. A weak map would keep spans alive past their time. */
-const sinkOf = Symbol("agentos: the run that this span belongs to");
-
-/** A context whose spans belong to a run. */
-export function inRun(parent: Context, sink: SpanSink): Context {
-  return parent.setValue(sinkKey, sink);
-}
-
-/**
- * Hands spans to the run in whose tools they are made, so that they stand in its trace. Needed only by programs that set
- * up OpenTelemetry themselves: add it to the span processors there. Without an SDK of your own, nothing is to be done.
- *
- * @example
- * new NodeSDK({ spanProcessors: [new BatchSpanProcessor({ exporter }), new AgentSpanProcessor()] }).start();
- */
-export class AgentSpanProcessor implements SpanProcessor {
-  readonly #isForeign: boolean;
-
-  constructor(options: { ours?: boolean } = {}) {
-    this.#isForeign = options.ours !== true;
-  }
-
-  /** Notes whose span it is. */
-  onStart(span: object, parentContext: Context): void {
-    const sink = parentContext.getValue(sinkKey) as SpanSink | undefined;
-    if (sink) (span as { [sinkOf]?: SpanSink })[sinkOf] = sink;
-  }
-
-  /** Hands it over. */
-  onEnd(span: ReadableSpan): void {
-    (span as { [sinkOf]?: SpanSink })[sinkOf]?.add(span, this.#isForeign);
-  }
-
-  /** Nothing waits here. */
-  forceFlush(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  /** Nothing is held here. */
-  shutdown(): Promise<void> {
-    return Promise.resolve();
-  }
-}
 
 /** Random ids, but for a trace whose id is decided already. */
 class Ids implements IdGenerator {

@@ -18,9 +18,10 @@ import type { RunPaused, TerminalEventBody } from "../events/run-events.ts";
 import type { ToolExecution } from "../events/tool-execution.ts";
 import { attributes as a, operations } from "./attributes.ts";
 import type { Content } from "./content.ts";
-import { inRun, remoteSpan, type SpanSink, startTrace } from "./provider.ts";
+import { remoteSpan, startTrace } from "./provider.ts";
 import { withoutSecrets } from "./secrets.ts";
 import type { SpanOutlets } from "./span-outlets.ts";
+import { inRun, type SpanSink } from "./span-sink.ts";
 import { milliseconds, sizeOf, storedSpan } from "./stored-span.ts";
 import type { TraceSource, TraceWriter } from "./trace-writer.ts";
 

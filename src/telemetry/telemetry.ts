@@ -5,12 +5,11 @@ import type { Message } from "../events/messages.ts";
 import type { RunMetrics, TokenUsage } from "../events/metrics.ts";
 import type { RunEventBody } from "../events/run-events.ts";
 import { Content, type ContentRules, type ContentSource } from "./content.ts";
-import { type MeteredRun, Meters } from "./meters.ts";
-import { otlpProcessor } from "./otlp.ts";
+import type { Measured, MeteredRun, Meters } from "./meters.ts";
+import type { OtlpProcessor } from "./otlp.ts";
 import { costOf, type Prices, priced } from "./prices.ts";
-import { activeTraceparent, ownTracer, remoteSpan } from "./provider.ts";
 import { TraceRetention } from "./retention.ts";
-import { RunSpans, type TracedRun, traceIdOf } from "./run-spans.ts";
+import type { RunSpans, TracedRun } from "./run-spans.ts";
 import { SpanOutlets } from "./span-outlets.ts";
 import { TraceWriter } from "./trace-writer.ts";
 import { UsageRefresh } from "./usage-refresh.ts";
@@ -43,31 +42,69 @@ export interface TelemetryOptions {
   worker?: string | undefined;
 }
 
+/** OpenTelemetry, the client of Prometheus, and what is built on them. */
+type Instruments = typeof import("./instruments.ts");
+
 /** Listens to the runs of a server: traces, prices, and what Prometheus is told. */
 export class Telemetry {
   readonly logger: Logger;
   readonly prices: Prices;
-  readonly meters: Meters;
   readonly usage: UsageRefresh;
-  readonly #traces: Tracing | undefined;
+  readonly #options: TelemetryOptions;
+  #loading: Promise<void> | undefined;
+  #instruments!: Instruments;
+  #traces: Tracing | undefined;
+  #meters!: Meters;
 
-  constructor({ db, stored = true, logger, traces, prices, worker }: TelemetryOptions) {
+  constructor(options: TelemetryOptions) {
+    const { db, logger, prices } = options;
     this.logger = logger;
     this.prices = prices;
-    this.#traces = traces && new Tracing(db, stored, logger, traces);
-    this.meters = new Meters(db, () => this.#traces?.dropped ?? 0, worker);
+    this.#options = options;
     this.usage = new UsageRefresh(db, logger, (metrics) => this.priced(metrics));
+  }
+
+  /**
+   * Loads what it takes to listen to runs: a third of all code, and none that a start needs. It must have resolved before
+   * anything else is asked of it but `usage`, `prices` and `close()`. Called again, it does nothing.
+   */
+  load(): Promise<void> {
+    this.#loading ??= import("./instruments.ts").then((instruments) => {
+      const { db, stored = true, logger, traces, worker } = this.#options;
+      this.#instruments = instruments;
+      this.#traces = traces && new Tracing(instruments, db, stored, logger, traces);
+      this.#meters = new instruments.Meters(db, () => this.#traces?.dropped ?? 0, worker);
+    });
+    return this.#loading;
+  }
+
+  /** What this process tells Prometheus. */
+  get meters(): Meters {
+    return this.#meters;
+  }
+
+  /** What processes measured, as text. @param openMetrics - in that format, else in Prometheus' own */
+  async metricsText(
+    measured: readonly Measured[],
+    openMetrics: boolean,
+  ): Promise<{ type: string; text: string }> {
+    await this.load();
+    return this.#instruments.metricsText(measured, openMetrics);
   }
 
   /** The span in which the caller's code runs, else the one that a `traceparent` header names. */
   parentOf(traceparent: string | undefined): string | undefined {
+    const { activeTraceparent, remoteSpan } = this.#instruments;
     return activeTraceparent() ?? (remoteSpan(traceparent) && traceparent);
   }
 
   /** Begins to listen to a run. */
   begin(run: TracedRun & MeteredRun): RunTelemetry {
     this.usage.start();
-    return new RunTelemetry(run, this, this.#spansOf(run));
+    const spans = this.#spansOf(run);
+    const { remoteSpan, traceIdOf } = this.#instruments;
+    const traceId = spans?.traceId ?? remoteSpan(run.traceparent)?.traceId ?? traceIdOf(run.runId);
+    return new RunTelemetry(run, traceId, this, spans);
   }
 
   /** What a run cost, beside what it used. */
@@ -77,6 +114,8 @@ export class Telemetry {
 
   /** Sends and writes what is buffered, and stops. */
   async close(): Promise<void> {
+    // Whose processors are handed in has them shut down, also where no run was ever begun.
+    if (this.#loading || this.#options.traces?.spanProcessors) await this.load();
     await Promise.all([this.usage.stop(), this.#traces?.close()]);
   }
 
@@ -93,17 +132,25 @@ export class Telemetry {
 
 /** Where the spans of a server go. */
 class Tracing {
+  readonly #instruments: Instruments;
   readonly #rules: ContentRules;
   /** Undefined where traces are not stored. */
   readonly #writer: TraceWriter | undefined;
   readonly #outlets: SpanOutlets;
   readonly #retention: TraceRetention | undefined;
-  readonly #otlp: ReturnType<typeof otlpProcessor>;
+  readonly #otlp: OtlpProcessor | undefined;
 
-  constructor(db: Database, stored: boolean, logger: Logger, options: TraceOptions) {
+  constructor(
+    instruments: Instruments,
+    db: Database,
+    stored: boolean,
+    logger: Logger,
+    options: TraceOptions,
+  ) {
+    this.#instruments = instruments;
     this.#rules = { content: options.content ?? true, redact: options.redact, logger };
     this.#writer = stored ? new TraceWriter(db, logger) : undefined;
-    this.#otlp = otlpProcessor(logger);
+    this.#otlp = instruments.otlpProcessor(logger);
     this.#outlets = new SpanOutlets(
       [...(this.#otlp ? [this.#otlp] : []), ...(options.spanProcessors ?? [])],
       logger,
@@ -124,6 +171,7 @@ class Tracing {
     this.#retention?.start();
     const { runId, sessionId, agentId, userId } = run;
     const source = { runId, sessionId, agentId, ...(userId !== undefined && { userId }) };
+    const { RunSpans, ownTracer } = this.#instruments;
     return new RunSpans(run, {
       tracer: ownTracer(),
       content: new Content(this.#rules, source),
@@ -146,11 +194,16 @@ export class RunTelemetry {
   readonly #telemetry: Telemetry;
   readonly #spans: RunSpans | undefined;
 
-  constructor(run: TracedRun & MeteredRun, telemetry: Telemetry, spans: RunSpans | undefined) {
+  constructor(
+    run: TracedRun & MeteredRun,
+    traceId: string,
+    telemetry: Telemetry,
+    spans: RunSpans | undefined,
+  ) {
     this.#run = run;
+    this.traceId = traceId;
     this.#telemetry = telemetry;
     this.#spans = spans;
-    this.traceId = spans?.traceId ?? remoteSpan(run.traceparent)?.traceId ?? traceIdOf(run.runId);
   }
 
   /** Takes an event as it is appended to the run's log; the last one once it is stored. */

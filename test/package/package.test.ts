@@ -46,6 +46,20 @@ describe("what it holds", () => {
   test("has the licence of what it brings of others", () => {
     expect(files).toContain("dist/http/docs-assets/LICENSE");
     expect(files).toContain("dist/http/docs-assets/NOTICE");
+    expect(files).toContain("dist/licenses/kysely.txt");
+    expect(files).toContain("dist/licenses/uuid.txt");
+  });
+
+  test("is few files, and its errors are called as they are exported", async () => {
+    expect(files.filter((file) => /^dist\/.*\.js$/.test(file)).length).toBeLessThan(15);
+    const code = `
+      import * as ours from "agentos-ts";
+      const errors = Object.entries(ours).filter(([, one]) => one.prototype instanceof Error);
+      console.log(JSON.stringify(errors.map(([name, one]) => [name, one.name])));`;
+    const { stdout } = await run(process.execPath, ["--input-type=module", "--eval", code], { cwd: folder });
+    const names: [string, string][] = JSON.parse(stdout);
+    expect(names.length).toBeGreaterThan(10);
+    for (const [exported, called] of names) expect(called).toBe(exported);
   });
 
   test("names no path of the machine that built it", async () => {

@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { startMockModel } from "../support/mock-model.ts";
-import { startProgram, urlOf } from "./program.ts";
+import { nodeOptions, startProgram, urlOf } from "./program.ts";
 
 const copilot = "examples/copilot.ts";
 
@@ -15,7 +15,16 @@ async function obey(line: string): Promise<Response> {
 
 test("`npm start` serves the copilot", async () => {
   const { scripts } = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8"));
-  expect(scripts.start).toBe(`node --conditions=agentos-source ${copilot}`);
+  expect(scripts.start).toBe(["node", ...nodeOptions, copilot].join(" "));
+});
+
+test("what a start compiled is there for the next one", async () => {
+  const program = await startProgram(copilot);
+  await urlOf(program);
+  program.signal("SIGTERM");
+  await program.ended;
+  const kept = await readdir(new URL("../../node_modules/.cache/node", import.meta.url), { recursive: true });
+  expect(kept.length).toBeGreaterThan(300);
 });
 
 test("the start says where it listens, with what, and a curl line that works", async () => {

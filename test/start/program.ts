@@ -23,8 +23,11 @@ export interface Program {
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
+/** With what `npm start` starts Node. */
+export const nodeOptions = ["--conditions=agentos-source", "--import", "./scripts/compile-cache.mjs"];
+
 /** Settings of whoever runs the tests must not become those of the program. */
-const ours = /^(PORT|HOST|DATABASE_URL|AGENTOS_\w+|OPENAI_\w+|LOG_LEVEL)$/;
+const ours = /^(PORT|HOST|DATABASE_URL|AGENTOS_\w+|OPENAI_\w+|LOG_LEVEL|NODE_COMPILE_CACHE)$/;
 
 /**
  * Starts a program of this repository, from its sources, on any free port and on a database of its own.
@@ -40,7 +43,7 @@ export async function startProgram(
 ): Promise<Program> {
   const folder = await mkdtemp(join(tmpdir(), "agentos-program-"));
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)));
-  const child = spawn(process.execPath, ["--conditions=agentos-source", join(root, file), ...args], {
+  const child = spawn(process.execPath, [...nodeOptions, join(root, file), ...args], {
     cwd: root,
     env: {
       ...inherited,

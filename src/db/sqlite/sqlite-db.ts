@@ -197,8 +197,6 @@ export class SqliteDb implements Database {
         : new LocalWriter(new BatchWriter(connection, statements));
       opened.push(writer);
       const commit = new GroupCommit(connection, disk, writer);
-      // A thread that cannot write is found out now, not by the first run.
-      await commit.run({ kind: "index", most: 0 }, false);
       const index = new TextIndex(commit);
       opened.push({ close: () => index.stop() });
       const logPage = logPageQuery(db, (name) => sql.table(name));

@@ -25,27 +25,38 @@ export interface Checkpointer {
  */
 export function startCheckpointer(path: string, onLongLog: () => void): Checkpointer {
   let failure: string | undefined;
-  // Options of the process are none of the thread's: some cannot be a thread's at all, and preloads would run in it too.
-  const worker = new Worker(new URL(import.meta.url), { workerData: { checkpointPath: path }, execArgv: [] });
-  const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
-  worker.on("error", (error) => {
-    failure = error.message;
-  });
-  worker.on("message", (told: Told) => {
-    failure = "failed" in told ? told.failed : undefined;
-    if ("pages" in told && told.pages > manyPages) onLongLog();
-  });
-  // After the listeners, for they would hold the process again.
-  worker.unref();
+  let thread: { worker: Worker; ended: Promise<void> } | undefined;
+  const start = () => {
+    // Options of the process are none of the thread's: some cannot be a thread's at all, and preloads would run in it too.
+    const worker = new Worker(new URL(import.meta.url), {
+      workerData: { checkpointPath: path },
+      execArgv: [],
+    });
+    const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
+    worker.on("error", (error) => {
+      failure = error.message;
+    });
+    worker.on("message", (told: Told) => {
+      failure = "failed" in told ? told.failed : undefined;
+      if ("pages" in told && told.pages > manyPages) onLongLog();
+    });
+    // After the listeners, for they would hold the process again.
+    worker.unref();
+    thread = { worker, ended };
+  };
+  // There is nothing to move yet, and a thread that starts takes time from whoever waits for the server.
+  const timer = setTimeout(start, interval).unref();
   return {
     get failure() {
       return failure;
     },
-    stop() {
+    async stop() {
+      clearTimeout(timer);
+      if (!thread) return;
       // A process that has nothing else to do would end before the worker did.
-      worker.ref();
-      worker.postMessage("stop");
-      return ended;
+      thread.worker.ref();
+      thread.worker.postMessage("stop");
+      await thread.ended;
     },
   };
 }

@@ -38,6 +38,9 @@ type SentStatements = Record<string, SentStatement | SentStatement[]>;
 /** Writes that are sent before the event loop has come round: the thread works on them while it goes on. */
 const manyWaiting = 8;
 
+/** Milliseconds after which the thread is started without a write: whoever waits for the server to answer comes first. */
+const startDelay = 100;
+
 /**
  * Writes a file on a thread of its own: what SQLite does for a run would take a quarter of the event loop's time. What comes
  * while the thread commits, or waits for the disk, shares the next commit, or the next wait.
@@ -45,6 +48,7 @@ const manyWaiting = 8;
 export class ThreadWriter implements Writer {
   readonly #started: Started;
   readonly #askers = new Map<number, Asker>();
+  readonly #soon: NodeJS.Timeout;
   #thread: Worker | undefined;
   #waiting: Asked[] = [];
   #lastId = 0;
@@ -52,7 +56,9 @@ export class ThreadWriter implements Writer {
 
   constructor(path: string, statements: RunStatements) {
     this.#started = { writtenPath: path, statements: sent(statements) };
-    this.#thread = this.#start();
+    this.#soon = setTimeout(() => {
+      this.#thread ??= this.#start();
+    }, startDelay).unref();
   }
 
   write(write: Write, durable: boolean): Promise<unknown> {
@@ -69,6 +75,7 @@ export class ThreadWriter implements Writer {
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.#soon);
     this.#isClosed = true;
     this.#send();
     const thread = this.#thread;

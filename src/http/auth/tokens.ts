@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from "jose";
+import type { JWTPayload, ProtectedHeaderParameters } from "jose";
 import type { Logger } from "pino";
 import type { Principal } from "../../db/principal.ts";
 import { UnauthorizedError } from "../../errors.ts";
@@ -9,6 +9,8 @@ import type { Caller } from "./caller.ts";
 import { KeyRing } from "./key-ring.ts";
 import { type Algorithm, type Authorization, pickClaims } from "./options.ts";
 import { Grants } from "./scopes.ts";
+
+type Jose = typeof import("jose");
 
 /** Seconds that the clocks of issuer and server may differ. */
 export const leeway = 10;
@@ -29,6 +31,8 @@ const reservedSubject = /^(?:sa:|__scheduler__$|__oauth__:)/;
 export class TokenVerifier {
   readonly #options: Authorization;
   readonly #keys: KeyRing;
+  /** Loaded with the first verifier, for most servers have none. */
+  readonly #jose = import("jose");
   readonly #verified = new Map<string, Caller>();
 
   /** @throws {ConfigurationError} when keys and algorithms do not fit */
@@ -60,12 +64,13 @@ export class TokenVerifier {
   }
 
   async #payloadOf(token: string): Promise<JWTPayload> {
-    const { algorithm, kid } = this.#headerOf(token);
+    const jose = await this.#jose;
+    const { algorithm, kid } = this.#headerOf(token, jose);
     const candidates = await this.#keys.candidates(algorithm, kid);
     const { issuer, audience, requireExpiry } = this.#options;
     for (const { key } of candidates) {
       try {
-        const { payload } = await jwtVerify(token, key, {
+        const { payload } = await jose.jwtVerify(token, key, {
           algorithms: [algorithm],
           clockTolerance: leeway,
           ...(issuer !== undefined && { issuer }),
@@ -74,18 +79,18 @@ export class TokenVerifier {
         });
         return payload;
       } catch (error) {
-        if (error instanceof errors.JWSSignatureVerificationFailed) continue;
-        throw refusal(error);
+        if (error instanceof jose.errors.JWSSignatureVerificationFailed) continue;
+        throw refusal(error, jose);
       }
     }
     throw new UnauthorizedError("Invalid token: Signature verification failed");
   }
 
-  #headerOf(token: string): { algorithm: Algorithm; kid: string | undefined } {
+  #headerOf(token: string, jose: Jose): { algorithm: Algorithm; kid: string | undefined } {
     if (token.length > longest) throw new UnauthorizedError("Invalid token: It is too long");
-    let header: ReturnType<typeof decodeProtectedHeader>;
+    let header: ProtectedHeaderParameters;
     try {
-      header = decodeProtectedHeader(token);
+      header = jose.decodeProtectedHeader(token);
     } catch {
       throw new UnauthorizedError("Invalid token: It is not a JSON Web Token");
     }
@@ -158,7 +163,7 @@ function scopesOf(claim: unknown): string[] {
 }
 
 /** What is told of a token that jose refuses. */
-function refusal(error: unknown): unknown {
+function refusal(error: unknown, { errors }: Jose): unknown {
   if (error instanceof errors.JWTExpired) return new UnauthorizedError("Token has expired", { cause: error });
   if (error instanceof errors.JWTClaimValidationFailed) {
     if (error.claim === "aud") {

@@ -1,5 +1,4 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { metricsText } from "../../telemetry/meters.ts";
 import { dbIdQuery, refuseOtherDatabase } from "../database-id.ts";
 import { errorResponses, jsonResponse } from "../describe.ts";
 import { optionalIdentifier } from "../identifiers.ts";
@@ -110,7 +109,8 @@ const getPrometheus = createRoute({
 
 /** What was used, by day, and what this process is doing. */
 export function metricRoutes(app: OpenAPIHono, served: Served): void {
-  const { usage } = served.telemetry;
+  const { telemetry } = served;
+  const { usage } = telemetry;
 
   app.openapi(getMetrics, async (c): Promise<Response> => {
     const { starting_date, ending_date, user_id, db_id } = c.req.valid("query");
@@ -160,7 +160,7 @@ export function metricRoutes(app: OpenAPIHono, served: Served): void {
   app.openapi(getPrometheus, async (c): Promise<Response> => {
     const openMetrics = c.req.header("accept")?.includes("application/openmetrics-text") === true;
     const [own, others] = await Promise.all([measured(served), served.otherWorkers()]);
-    const { type, text } = await metricsText([own, ...others], openMetrics);
+    const { type, text } = await telemetry.metricsText([own, ...others], openMetrics);
     return c.body(text, 200, { "content-type": type });
   });
 }
