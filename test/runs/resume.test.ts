@@ -107,6 +107,13 @@ describe.each(engines)("on $name", (engine) => {
       expect(indexes(frames(await (await get(1)).text()))).toEqual(upTo(2, whole.length - 1));
       expect((await get(whole.length - 1)).status).toBe(204);
       expect((await get(999)).status).toBe(204);
+      // The URL that it began with says no more where it stands.
+      const headers = { "last-event-id": String(whole.length - 1) };
+      const again = await resume(server, runId, { method: "GET", headers }, "?last_event_index=1");
+      expect(again.status).toBe(204);
+      const unsaid = { method: "GET", headers: { "last-event-id": "" } };
+      const rest = await (await resume(server, runId, unsaid, "?last_event_index=1")).text();
+      expect(indexes(frames(rest))).toEqual(upTo(2, whole.length - 1));
     }));
 
   test("an index that is none is 422; one that a live run does not have yet is told, not waited for", () =>

@@ -63,7 +63,7 @@ const describe = {
   tags: ["Runs"] as string[],
   description:
     "Every event after the last one that the reader has, each once and in order; then what comes. The index may also be " +
-    "in the body, or in the header `Last-Event-ID`. `catch_up`, `replay` and `subscribed` are no events of the run.",
+    "in the body, or in the header `Last-Event-ID`, which wins. `catch_up`, `replay` and `subscribed` are no events of the run.",
 };
 
 const events = {
@@ -105,9 +105,7 @@ async function resume(served: Served, c: Context): Promise<Response> {
     last_event_index: { index, hasEnd } = none,
     session_id,
     user_id,
-  } = await looseFields(c, fields, served.limits, {
-    last_event_index: c.req.header("last-event-id"),
-  });
+  } = await looseFields(c, fields, served.limits, lastEventOf(c));
   const path = runPath.safeParse(c.req.param());
   if (!path.success) throw fromZod(path.error, "path", c.req.param());
   const { store, run } = await runOf(served, c, { ...path.data, session_id, user_id });
@@ -137,6 +135,12 @@ async function resume(served: Served, c: Context): Promise<Response> {
     const events = served.runner.follow(store, run_id, start, leave.signal);
     yield* eventFrames(events, wireOf(envelopeOf(served, run)));
   }
+}
+
+/** What a browser says by itself: it comes back to the URL that it began with, which may name an index too. */
+function lastEventOf(c: Context): { last_event_index?: string } {
+  const id = c.req.header("last-event-id");
+  return id ? { last_event_index: id } : {};
 }
 
 /** Why a log cannot be read from where a reader wants to, where it cannot. */

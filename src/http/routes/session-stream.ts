@@ -40,7 +40,7 @@ const streamSession = createRoute({
       last_event_id: z
         .string()
         .optional()
-        .openapi({ description: "The same as the header `Last-Event-ID`." }),
+        .openapi({ description: "The same as the header `Last-Event-ID`, which wins." }),
     }),
   },
   responses: {
@@ -71,7 +71,7 @@ export function sessionStreamRoute(app: OpenAPIHono, served: Served): void {
       ...(userId !== undefined && { userId }),
     });
     if (!session) throw new NotFoundError("Session not found");
-    const from = await startOf(store, session_id, last_event_id ?? c.req.header("last-event-id") ?? "");
+    const from = await startOf(store, session_id, c.req.header("last-event-id") || last_event_id || "");
     const waits = wait === "true";
     if (!waits) {
       const { runs, hasMore } = await runsToFollow(store, session_id, from);
