@@ -1,7 +1,15 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Logger } from "pino";
+import type { AskObserver } from "../agent/ask.ts";
 import { ServerStoppedError } from "../errors.ts";
 import type { RunTelemetry } from "../telemetry/telemetry.ts";
+
+/** What a piece of work hands on when it asks a model. */
+export interface FollowingWork {
+  /** Aborted when the process cannot wait any longer. */
+  signal: AbortSignal;
+  observer?: AskObserver;
+}
 
 /**
  * Work that follows a run and that nobody waits for: naming its session, summing it up, remembering. Work for the same
@@ -23,16 +31,17 @@ export class AfterRun {
    * @param name - what it is, for the log
    * @param ids - what it is about, for the log
    * @param telemetry - that of the run: the work stands in its trace, and in the log under its trace's id
-   * @param work - does it; the signal is aborted when the process cannot wait any longer
+   * @param work - does it
    */
   add(
     key: string,
     name: string,
     ids: Record<string, string | undefined>,
     telemetry: RunTelemetry | undefined,
-    work: (signal: AbortSignal) => Promise<void>,
+    work: (asking: FollowingWork) => Promise<void>,
   ): void {
-    const doIt = () => work(this.#stop.signal);
+    const doIt = (observer?: AskObserver) =>
+      work({ signal: this.#stop.signal, ...(observer && { observer }) });
     const before = this.#last.get(key) ?? Promise.resolve();
     const done = before
       .then(() => (telemetry ? telemetry.follow(name, doIt) : doIt()))
