@@ -132,6 +132,12 @@ export class Meter {
     if (user) void this.#countRun(user, run);
   }
 
+  /** Something that follows a run has used tokens: they are its user's. */
+  used(userId: string | undefined, tokens: number): void {
+    const user = this.#user(userId);
+    if (user) void this.#count(user, tokens);
+  }
+
   /** Lets go of what is held here. */
   async close(): Promise<void> {
     try {
