@@ -245,6 +245,7 @@ export class AgentOS {
       ...(options.log && { logWriter: options.log }),
       ...(options.lease && { lease: options.lease }),
       onEnded: (run) => this.#served.meter?.ended(run),
+      onUsed: (userId, tokens) => this.#served.meter?.used(userId, tokens),
     });
     const access = {
       serverStore: async () => {

@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { Message } from "../events/messages.ts";
 import type { TokenUsage } from "../events/metrics.ts";
 import type { Model } from "../models/model.ts";
-import { ask } from "./ask.ts";
+import { type Asking, ask } from "./ask.ts";
 import { outputFromZod } from "./output.ts";
 
 /** What a conversation was about, as it is stored with its session. */
@@ -34,10 +34,10 @@ export async function summarize(
   model: Model,
   before: SessionSummary | undefined,
   said: readonly Message[],
-  signal?: AbortSignal,
+  asking: Asking = {},
 ): Promise<{ summary: SessionSummary; usage: TokenUsage }> {
   const text = `${before ? `Summary so far:\n${before.summary}\n\n` : ""}What was said:\n${transcript(said)}`;
-  const answer = await ask(model, { instructions, text, output, ...(signal && { signal }) });
+  const answer = await ask(model, { instructions, text, output, ...asking });
   const { summary, topics } = shape.parse(await output.parse(answer.text));
   return { summary: { summary, topics, updated_at: new Date().toISOString() }, usage: answer.usage };
 }

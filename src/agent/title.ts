@@ -1,6 +1,6 @@
 import type { Message } from "../events/messages.ts";
 import type { Model } from "../models/model.ts";
-import { ask } from "./ask.ts";
+import { type Asking, ask } from "./ask.ts";
 import { transcript } from "./summary.ts";
 
 const instructions = `Give the conversation below a title of two to six words, in its own language.
@@ -18,12 +18,12 @@ const longest = 80;
 export async function titleOf(
   model: Model,
   messages: readonly Message[],
-  signal?: AbortSignal,
+  asking: Asking = {},
 ): Promise<string | undefined> {
   const { text } = await ask(model, {
     instructions,
     text: transcript(messages).slice(0, 4000),
-    ...(signal && { signal }),
+    ...asking,
   });
   const title = text
     .replace(/[\s\u0000-\u001f\u007f]+/g, " ")

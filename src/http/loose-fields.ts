@@ -8,7 +8,7 @@ import { fromZod } from "./errors.ts";
 /**
  * Fields of a request that may stand in its query, in a form, or in JSON; a body wins. No body at all is fine.
  *
- * @param more - fields from elsewhere, such as a header; the query and the body win
+ * @param more - fields from elsewhere, such as a header; these win over the query and the body
  * @throws {InvalidRequestError} that names every field that is wrong
  */
 export async function looseFields<TSchema extends z.ZodType>(
@@ -18,7 +18,7 @@ export async function looseFields<TSchema extends z.ZodType>(
   more: JsonObject = {},
 ): Promise<z.output<TSchema>> {
   const inBody = c.req.method === "GET" || c.req.method === "HEAD" ? undefined : await bodyFields(c, limits);
-  const input = { ...more, ...c.req.query(), ...inBody };
+  const input = { ...c.req.query(), ...inBody, ...more };
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
   throw fromZod(parsed.error, inBody ? "body" : "query", input);

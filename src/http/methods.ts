@@ -1,7 +1,8 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context, MiddlewareHandler } from "hono";
-import { basePath, matchedRoutes } from "hono/route";
+import { matchedRoutes } from "hono/route";
 import { MethodNotAllowedError } from "../errors.ts";
+import { ownPath } from "./mount.ts";
 
 const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
@@ -24,9 +25,7 @@ export function refuseOtherMethods(app: OpenAPIHono): MiddlewareHandler {
     const index = c.req.routeIndex;
     await next();
     if (c.res.status !== 404 || isTaken(c)) return;
-    // Seen from the app: without the path under which the host has it.
-    const path = c.req.path.slice(basePath(c, index).replace(/\/$/, "").length) || "/";
-    const allowed = methodsOf(app, path);
+    const allowed = methodsOf(app, ownPath(c, index));
     if (allowed.length > 0) throw new MethodNotAllowedError(c.req.method, allowed);
   };
 }

@@ -2,8 +2,8 @@ import { markEnd, markStart } from "../db/search.ts";
 import type { FoundSession, SessionUsage, StoredSession } from "../db/sessions.ts";
 import type { JsonObject } from "../events/json.ts";
 import type { Message } from "../events/messages.ts";
-import { isoTime, presentMessages } from "./present.ts";
-import type { principalOf, Served } from "./served.ts";
+import { isoTime, presentMessages, type Reader } from "./present.ts";
+import type { Served } from "./served.ts";
 
 /** A session as it stands in a list. */
 export function presentListedSession(
@@ -33,7 +33,7 @@ export function presentSession(
   session: StoredSession,
   { tokens, said }: { tokens: SessionUsage | undefined; said: readonly Message[] },
   served: Served,
-  principal: ReturnType<typeof principalOf>,
+  reader: Reader,
 ): JsonObject {
   return {
     user_id: session.userId ?? null,
@@ -46,7 +46,7 @@ export function presentSession(
     agent_data: presentAgent(served, session.agentId),
     ...usage(tokens),
     metadata: session.metadata ?? null,
-    chat_history: presentMessages(said, principal),
+    chat_history: presentMessages(said, reader),
     created_at: time(session.createdAt),
     updated_at: time(session.updatedAt),
   };

@@ -1,9 +1,23 @@
+import type { Context } from "hono";
 import type { Principal } from "../db/principal.ts";
 import type { JsonObject } from "../events/json.ts";
 import type { Message } from "../events/messages.ts";
 import type { Run, RunStatus } from "../events/run.ts";
 import { seesPrompts } from "./hide-prompts.ts";
-import type { Served } from "./served.ts";
+import { mountOf } from "./mount.ts";
+import { principalOf, type Served } from "./served.ts";
+
+/** Who reads an answer, and from where. */
+export interface Reader {
+  principal: Principal;
+  /** The path under which it finds the app. */
+  mount: string;
+}
+
+/** Who reads the answer to a request: its caller, where nobody else is said. */
+export function readerOf(c: Context, principal: Principal = principalOf(c)): Reader {
+  return { principal, mount: mountOf(c) };
+}
 
 /** A status as it leaves the server: clients of the original know it in upper case. */
 export function wireStatus(status: RunStatus, { agnoCompat }: Pick<Served, "agnoCompat">): string {
@@ -11,7 +25,7 @@ export function wireStatus(status: RunStatus, { agnoCompat }: Pick<Served, "agno
 }
 
 /** A run as `POST …/runs` and `GET …/runs/{run_id}` answer it. */
-export function presentRun(run: Run, served: Served, principal: Principal): JsonObject {
+export function presentRun(run: Run, served: Served, reader: Reader): JsonObject {
   // A run that was read from the database names its agent by id only.
   const agentName = run.agent_name ?? served.agents.get(run.agent_id)?.name;
   return {
@@ -29,10 +43,10 @@ export function presentRun(run: Run, served: Served, principal: Principal): Json
     session_state: run.session_state,
     ...(isEmpty(run.metadata) ? {} : { metadata: run.metadata }),
     metrics: run.metrics,
-    messages: presentMessages(run.messages, principal),
+    messages: presentMessages(run.messages, reader),
     tools: run.tools,
     requirements: run.requirements,
-    input: run.input,
+    input: withMedia(run.input, reader),
     ...lineageOf(run),
     ...(run.error_type === undefined ? {} : { error_type: run.error_type }),
     created_at: run.created_at,
@@ -41,8 +55,8 @@ export function presentRun(run: Run, served: Served, principal: Principal): Json
 }
 
 /** A run as it stands in a list of runs. */
-export function presentListedRun(run: Run, served: Served, principal: Principal): JsonObject {
-  const { files = [], images = [], audio = [] } = run.input;
+export function presentListedRun(run: Run, served: Served, reader: Reader): JsonObject {
+  const { files = [], images = [], audio = [] } = withMedia(run.input, reader);
   return {
     run_id: run.run_id,
     parent_run_id: run.parent_run_id ?? "",
@@ -56,7 +70,7 @@ export function presentListedRun(run: Run, served: Served, principal: Principal)
     reasoning_steps: [],
     metrics: run.metrics,
     metadata: isEmpty(run.metadata) ? null : run.metadata,
-    messages: presentMessages(run.messages, principal),
+    messages: presentMessages(run.messages, reader),
     tools: run.tools.length > 0 ? run.tools : null,
     events: null,
     created_at: isoTime(run.created_at),
@@ -95,14 +109,26 @@ export function isoTime(seconds: number): string {
  * System prompts are the server's business, and what only the provider understands is nobody's. An output names its call as
  * everything else on the wire does: by the call's `id`, where models are told the provider's own name for it.
  */
-export function presentMessages(messages: readonly Message[], principal: Principal): JsonObject[] {
-  const shown = seesPrompts(principal) ? messages : messages.filter(({ role }) => role !== "system");
+export function presentMessages(messages: readonly Message[], reader: Reader): JsonObject[] {
+  const shown = seesPrompts(reader.principal) ? messages : messages.filter(({ role }) => role !== "system");
   const ids = new Map<string, string>();
-  return shown.map(({ provider_items: _, ...message }) => {
+  return shown.map(({ provider_items: _, ...own }) => {
+    const message = withMedia(own, reader);
     for (const { call_id, id } of message.tool_calls ?? []) ids.set(call_id, id);
     const id = message.tool_call_id === undefined ? undefined : ids.get(message.tool_call_id);
     return id === undefined ? message : { ...message, tool_call_id: id };
   });
+}
+
+/** An input or a message whose files are where the reader finds them: what is stored knows no host. */
+function withMedia<T extends Pick<Message, "files" | "images" | "audio">>(value: T, { mount }: Reader): T {
+  if (mount === "") return value;
+  const shown = { ...value };
+  for (const kind of ["files", "images", "audio"] as const) {
+    const references = value[kind];
+    if (references) shown[kind] = references.map((one) => ({ ...one, url: mount + one.url }));
+  }
+  return shown;
 }
 
 function isEmpty(value: JsonObject | undefined): boolean {

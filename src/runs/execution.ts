@@ -279,12 +279,10 @@ function limits(run: LiveRun, { agent, signal }: RunRequest): () => void {
     () => run.abort(new RunTimeoutError(agent.timeLimit)),
     agent.timeLimit * 1000 - run.activeFor,
   );
-  const onAbort = () => run.abort(new RunCancelledError("The caller aborted the run."));
-  if (signal?.aborted) onAbort();
-  signal?.addEventListener("abort", onAbort, { once: true });
+  const letGo = run.cancelOn(signal);
   return () => {
     clearTimeout(timer);
-    signal?.removeEventListener("abort", onAbort);
+    letGo();
   };
 }
 

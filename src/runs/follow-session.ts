@@ -3,7 +3,7 @@ import type { Signals } from "../db/signals.ts";
 import type { Store } from "../db/store.ts";
 import { fewRuns } from "../db/stores/runs.ts";
 import { LogGoneError } from "../errors.ts";
-import { isSwept, isUnderWay, startIn } from "./log-standing.ts";
+import { isSwept, isUnderWay, isUnsureEnd, startIn } from "./log-standing.ts";
 import type { LogEntry } from "./run-log.ts";
 
 /** Milliseconds between two looks at the session: a signal may be lost. */
@@ -22,6 +22,8 @@ export interface ReadUpTo {
   run: RunInSession;
   /** Index of the last event; -1 for none. */
   index: number;
+  /** Whether that is known to be the run's end. */
+  hasEnd: boolean;
 }
 
 /** Where a reader of a session begins. */
@@ -30,6 +32,8 @@ export interface SessionStart {
   after: number;
   /** Index of the last event that the reader has, by run. */
   cursors: ReadonlyMap<string, number>;
+  /** Runs whose end it is known to have. */
+  ended: ReadonlySet<string>;
   /** The last run, in the order of all, that the reader has read of. */
   newest?: ReadUpTo;
 }
@@ -68,7 +72,7 @@ interface Due {
 export async function runsToFollow(
   store: Store,
   sessionId: string,
-  { after, cursors }: SessionStart,
+  { after, cursors, ended }: SessionStart,
 ): Promise<Due> {
   const [underWay, later, known] = await Promise.all([
     store.runs.underWay(sessionId),
@@ -79,7 +83,7 @@ export async function runsToFollow(
   const hasAll = (runId: string) => {
     const [cursor, standing] = [cursors.get(runId), known.get(runId)];
     if (cursor === undefined || !standing) return false;
-    const isAtEnd = cursor === standing.lastIndex || startIn(standing, cursor) === standing.lastIndex;
+    const isAtEnd = ended.has(runId) || startIn(standing, cursor) === standing.lastIndex;
     // What is no longer kept is not to be had any more.
     return isAtEnd || isSwept(standing, cursor);
   };
@@ -110,6 +114,7 @@ export async function runsToFollow(
 export async function* followSession(parts: FollowSessionParts): AsyncGenerator<SessionStretch, void, void> {
   const { store, signals, sessionId, wait, signal, follow } = parts;
   const cursors = new Map(parts.from.cursors);
+  const ended = new Set(parts.from.ended);
   let { after, newest } = parts.from;
   const followed = new Map<string, { run: RunInSession; next: Promise<Step>; leave: AbortController }>();
   /** Runs that are next. Those that are over are read one after another, so that the last event read tells what was. */
@@ -121,7 +126,7 @@ export async function* followSession(parts: FollowSessionParts): AsyncGenerator<
   const besides = (one: RunInSession): ReadUpTo[] => {
     const others = [...followed.values()]
       .filter(({ run }) => run.runId !== one.runId)
-      .map(({ run }) => ({ run, index: cursors.get(run.runId) ?? -1 }));
+      .map(({ run }) => ({ run, index: cursors.get(run.runId) ?? -1, hasEnd: false }));
     const isLast = [one, ...others.map(({ run }) => run)].every(({ order }) => order < newest!.run.order);
     return isLast ? [...others, newest!] : others;
   };
@@ -156,11 +161,15 @@ export async function* followSession(parts: FollowSessionParts): AsyncGenerator<
     while (!signal.aborted) {
       if (look || (hasMore && next.length === 0)) {
         look = false;
-        const due = await runsToFollow(store, sessionId, { after, cursors });
+        const due = await runsToFollow(store, sessionId, { after, cursors, ended });
         ({ after, hasMore } = due);
         const isKnown = (one: string) => followed.has(one) || next.some(({ runId }) => runId === one);
         for (const run of due.runs) if (!isKnown(run.runId)) next.push(run);
-        for (const runId of due.read) if (!isKnown(runId)) cursors.delete(runId);
+        for (const runId of due.read) {
+          if (isKnown(runId)) continue;
+          cursors.delete(runId);
+          ended.delete(runId);
+        }
         joinNext();
         if (followed.size === 0 && hasMore) continue;
         if (followed.size === 0 && !wait) return;
@@ -174,9 +183,11 @@ export async function* followSession(parts: FollowSessionParts): AsyncGenerator<
       if (step.error !== undefined) throw step.error;
       const { run, entries } = step;
       if (entries) {
-        const { index } = entries.at(-1)!;
-        cursors.set(run.runId, index);
-        if (!newest || run.order >= newest.run.order) newest = { run, index };
+        const last = entries.at(-1)!;
+        const hasEnd = isUnsureEnd(last);
+        cursors.set(run.runId, last.index);
+        if (hasEnd) ended.add(run.runId);
+        if (!newest || run.order >= newest.run.order) newest = { run, index: last.index, hasEnd };
         followed.get(run.runId)!.next = step.step();
         yield { run, entries, beside: besides(run) };
       } else {

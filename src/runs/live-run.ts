@@ -2,7 +2,7 @@ import type { StartedRun } from "../agent/runner.ts";
 import type { RunSnapshot, RunText, StoredRun } from "../db/records.ts";
 import { ownerWord, searchableText } from "../db/search.ts";
 import type { Store } from "../db/store.ts";
-import { LeaseLostError, RunLostError } from "../errors.ts";
+import { LeaseLostError, RunCancelledError, RunLostError } from "../errors.ts";
 import { applyEvent, emptyFold } from "../events/fold.ts";
 import { newId } from "../events/ids.ts";
 import type { JsonObject } from "../events/json.ts";
@@ -160,6 +160,14 @@ export class LiveRun implements StartedRun {
   abort(reason: Error): void {
     if (reason instanceof LeaseLostError) this.log.cut();
     this.#abort.abort(reason);
+  }
+
+  /** Cancels the run when its caller's signal is aborted, or has been. Returns what lets go of the signal. */
+  cancelOn(signal: AbortSignal | undefined): () => void {
+    const cancel = () => this.abort(new RunCancelledError("The caller aborted the run."));
+    if (signal?.aborted) cancel();
+    signal?.addEventListener("abort", cancel, { once: true });
+    return () => signal?.removeEventListener("abort", cancel);
   }
 
   /**

@@ -41,8 +41,7 @@ export function rememberRun(
 ): void {
   const memories = userMemories(agent, run, store);
   if (!memories || agent.memory?.agentic !== false) return;
-  const ids = { run_id: run.run_id, session_id: run.session_id, agent_id: agent.id };
-  afterRun.add(`user ${run.user_id}`, "remembering", ids, telemetry, (signal) =>
-    rememberExchange(agent.model, memories, run.messages, signal),
+  afterRun.add(`user ${run.user_id}`, "remembering", run, telemetry, (asking) =>
+    rememberExchange(agent.model, memories, run.messages, asking),
   );
 }

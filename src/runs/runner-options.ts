@@ -4,6 +4,7 @@ import type { Database } from "../db/database.ts";
 import type { QueueLimits } from "../db/records.ts";
 import type { Run } from "../events/run.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
+import type { OnUsed } from "./after-run.ts";
 import type { LiveRun } from "./live-run.ts";
 import type { LogWriterOptions } from "./log-writer.ts";
 import type { LeaseOptions } from "./node-lease.ts";
@@ -30,6 +31,8 @@ export interface RunnerOptions {
   lease?: Partial<LeaseOptions>;
   /** Is told each run that has ended here, once its end is stored. */
   onEnded?: (run: Run) => void;
+  /** Is told what was asked of a model after a run: a title, a summary, what to remember. */
+  onUsed?: OnUsed;
   queue?: Partial<QueueOptions>;
   /** Milliseconds for which the log of a run is kept after its end. Default a day. */
   logRetention?: number;

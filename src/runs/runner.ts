@@ -59,7 +59,7 @@ export class DurableRunner implements Runner {
     this.#agents = options.agents;
     this.#live = new LiveRuns((run) => this.#left(run));
     this.#cancels = new Cancels({ db: options.db, live: this.#live, logger: options.logger });
-    this.#afterRun = new AfterRun(options.logger);
+    this.#afterRun = new AfterRun(options.logger, options.onUsed);
     this.#execution = new Execution({
       logger: options.logger,
       afterRun: this.#afterRun,

@@ -25,19 +25,18 @@ export function keepUp(
     telemetry: RunTelemetry | undefined;
   },
 ): void {
-  const { run_id, session_id } = run;
-  const ids = { run_id, session_id, agent_id: agent.id };
+  const { session_id } = run;
   if (agent.autoNameSessions && !session.named) {
-    afterRun.add(session_id, "naming the session", ids, telemetry, async (signal) => {
-      const title = await titleOf(agent.model, run.messages, signal);
+    afterRun.add(session_id, "naming the session", run, telemetry, async (asking) => {
+      const title = await titleOf(agent.model, run.messages, asking);
       if (title !== undefined) await store.notes.name(session_id, title);
     });
   }
   if (agent.enableSessionSummaries) {
-    afterRun.add(session_id, "summing up the session", ids, telemetry, async (signal) => {
+    afterRun.add(session_id, "summing up the session", run, telemetry, async (asking) => {
       const note = await store.notes.get(session_id);
       if (!note) return;
-      const { summary } = await summarize(agent.model, parseSummary(note.summary), run.messages, signal);
+      const { summary } = await summarize(agent.model, parseSummary(note.summary), run.messages, asking);
       await store.notes.summarize(session_id, JSON.stringify(summary));
     });
   }

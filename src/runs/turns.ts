@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Queue } from "../db/queue.ts";
-import { DatabaseUnavailableError, RunCancelledError } from "../errors.ts";
+import { DatabaseUnavailableError } from "../errors.ts";
 import type { LiveRun } from "./live-run.ts";
 
 /** Milliseconds after which a run that waits looks again: what it waits for may end in another process. */
@@ -71,8 +71,7 @@ export class Turns {
    * @returns whether it begins; somebody else may have ended it meanwhile
    */
   async wait(run: LiveRun, queue: Queue, signal: AbortSignal | undefined): Promise<boolean> {
-    const onAbort = () => run.abort(new RunCancelledError("The caller aborted the run."));
-    signal?.addEventListener("abort", onAbort, { once: true });
+    const letGo = run.cancelOn(signal);
     const turn = this.join(run.sessionId);
     let awaySince: number | undefined;
     try {
@@ -92,7 +91,7 @@ export class Turns {
       }
     } finally {
       turn.leave();
-      signal?.removeEventListener("abort", onAbort);
+      letGo();
     }
   }
 }

@@ -135,14 +135,7 @@ export class RunSpans implements SpanSink, TraceSource {
 
   /** A turn of the model begins. */
   modelRequested(messages: readonly Message[], stream: boolean): void {
-    const { id, provider } = this.#run.model;
-    const span = this.#child(`${operations.chat} ${id}`, SpanKind.CLIENT, {
-      [a.operation]: operations.chat,
-      [a.provider]: provider,
-      [a.requestModel]: id,
-      [a.requestStream]: stream,
-    });
-    this.#chat = { span, messages, count: messages.length };
+    this.#chat = this.#startChat(messages, stream, this.#within);
   }
 
   /** The model is asked again after a failure. */
@@ -155,17 +148,8 @@ export class RunSpans implements SpanSink, TraceSource {
   /** A turn of the model has ended. */
   modelAnswered(message: Message, usage: TokenUsage, cost: number | null): void {
     if (!this.#chat) return;
-    const { span } = this.#chat;
-    const timeToFirst = message.metrics?.time_to_first_token;
-    span.setAttributes({
-      ...usageOf(usage),
-      [a.finishReasons]: [message.finish_reason ?? "other"],
-      ...(timeToFirst !== undefined && { [a.timeToFirstChunk]: timeToFirst }),
-      ...(cost !== null && { [a.cost]: cost }),
-    });
-    const said = this.#parts.content.messages([message], message.finish_reason);
-    if (said !== undefined) span.setAttribute(a.outputMessages, said);
-    this.#endChat();
+    this.#answered(this.#chat, message, usage, cost);
+    this.#chat = undefined;
   }
 
   /** A tool is about to run. */
@@ -218,14 +202,32 @@ export class RunSpans implements SpanSink, TraceSource {
     return tool ? context.with(trace.setSpan(inRun(context.active(), this), tool.span), work) : work();
   }
 
-  /** Traces work that follows the run. */
-  async follow(name: string, work: () => Promise<void>): Promise<void> {
+  /** Traces work that follows the run, and the turns of the model that it takes, one after another. */
+  async follow(
+    name: string,
+    work: (chat: Pick<RunSpans, "modelRequested" | "modelAnswered">) => Promise<void>,
+  ): Promise<void> {
     const operation = name === "remembering" ? operations.memory : name.replaceAll(" ", "_");
     const span = this.#child(operation, SpanKind.INTERNAL, { [a.operation]: operation });
+    const open: { chat?: ChatSpan | undefined } = {};
+    const turns: Parameters<typeof work>[0] = {
+      modelRequested: (messages, stream) => {
+        open.chat = this.#startChat(messages, stream, trace.setSpan(this.#within, span));
+      },
+      modelAnswered: (message, usage, cost) => {
+        if (open.chat) this.#answered(open.chat, message, usage, cost);
+        open.chat = undefined;
+      },
+    };
     try {
-      await context.with(trace.setSpan(inRun(context.active(), this), span), work);
+      await context.with(trace.setSpan(inRun(context.active(), this), span), () => work(turns));
     } catch (error) {
-      this.#fail(span, typeOf(error), error instanceof Error ? error.message : String(error));
+      const reason = error instanceof Error ? error.message : String(error);
+      if (open.chat) {
+        this.#fail(open.chat.span, typeOf(error), reason);
+        this.#endChat(open.chat);
+      }
+      this.#fail(span, typeOf(error), reason);
       throw error;
     } finally {
       span.end(this.#time());
@@ -318,7 +320,8 @@ export class RunSpans implements SpanSink, TraceSource {
     this.#tools.clear();
     if (this.#chat) {
       if (event.event === "RunError") this.#fail(this.#chat.span, event.error_type, event.content);
-      this.#endChat();
+      this.#endChat(this.#chat);
+      this.#chat = undefined;
     }
     const said = typeof event.content === "string" ? event.content : JSON.stringify(event.content);
     const { message } = this.#run;
@@ -341,10 +344,32 @@ export class RunSpans implements SpanSink, TraceSource {
     });
   }
 
-  #endChat(): void {
-    if (!this.#chat) return;
-    const { span, messages, count } = this.#chat;
-    this.#chat = undefined;
+  #startChat(messages: readonly Message[], stream: boolean, parent: Context): ChatSpan {
+    const { id, provider } = this.#run.model;
+    const known = {
+      [a.operation]: operations.chat,
+      [a.provider]: provider,
+      [a.requestModel]: id,
+      [a.requestStream]: stream,
+    };
+    const span = this.#child(`${operations.chat} ${id}`, SpanKind.CLIENT, known, parent);
+    return { span, messages, count: messages.length };
+  }
+
+  #answered(chat: ChatSpan, message: Message, usage: TokenUsage, cost: number | null): void {
+    const timeToFirst = message.metrics?.time_to_first_token;
+    chat.span.setAttributes({
+      ...usageOf(usage),
+      [a.finishReasons]: [message.finish_reason ?? "other"],
+      ...(timeToFirst !== undefined && { [a.timeToFirstChunk]: timeToFirst }),
+      ...(cost !== null && { [a.cost]: cost }),
+    });
+    const said = this.#parts.content.messages([message], message.finish_reason);
+    if (said !== undefined) chat.span.setAttribute(a.outputMessages, said);
+    this.#endChat(chat);
+  }
+
+  #endChat({ span, messages, count }: ChatSpan): void {
     const asked = this.#parts.content.messages(messages.slice(0, count));
     if (asked !== undefined) span.setAttribute(a.inputMessages, asked);
     span.end(this.#time());

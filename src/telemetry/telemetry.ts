@@ -186,6 +186,9 @@ class Tracing {
   }
 }
 
+/** Listens to a question to the model. */
+export type ChatObserver = Pick<RunTelemetry, "modelRequested" | "modelAnswered">;
+
 /** Listens to one run: to its events, and to its turns of the model and its tools. A failure of its own never fails the run. */
 export class RunTelemetry {
   /** Names the run's trace, also where nothing is traced. */
@@ -228,9 +231,7 @@ export class RunTelemetry {
 
   /** A turn of the model has ended. */
   modelAnswered(message: Message, usage: TokenUsage): void {
-    this.#safely(() => {
-      this.#spans?.modelAnswered(message, usage, costOf(this.#telemetry.prices, this.#run.model, usage));
-    });
+    this.#safely(() => this.#spans?.modelAnswered(message, usage, this.#costOf(usage)));
   }
 
   /** Runs a tool's code, so that its own spans find their parent. */
@@ -238,9 +239,20 @@ export class RunTelemetry {
     return this.#spans ? this.#spans.inTool(callId, work) : work();
   }
 
-  /** Does work that follows the run, as a part of its trace. */
-  follow(name: string, work: () => Promise<void>): Promise<void> {
-    return this.#spans ? this.#spans.follow(name, work) : work();
+  /** Does work that follows the run, as a part of its trace, with what it asks of the model. */
+  follow(name: string, work: (observer?: ChatObserver) => Promise<void>): Promise<void> {
+    if (!this.#spans) return work();
+    return this.#spans.follow(name, (chat) =>
+      work({
+        modelRequested: (messages, stream) => this.#safely(() => chat.modelRequested(messages, stream)),
+        modelAnswered: (message, usage) =>
+          this.#safely(() => chat.modelAnswered(message, usage, this.#costOf(usage))),
+      }),
+    );
+  }
+
+  #costOf(usage: TokenUsage): number | null {
+    return costOf(this.#telemetry.prices, this.#run.model, usage);
   }
 
   #take(event: RunEventBody): void {

@@ -60,6 +60,32 @@ describe("aborting a run's signal", () => {
     expect(mock.requests).toHaveLength(0);
   });
 
+  test.each(["before the run", "while the run waits"])(
+    "%s ends its wait for an earlier one of its session",
+    async (when) => {
+      const { stuck, started } = stuckTool();
+      const { agent, mock } = await createAgent({ tools: [stuck] });
+      const [first, second] = [new AbortController(), new AbortController()];
+      const earlier = agent.run("[[tool=stuck {}]]", { sessionId: "one", signal: first.signal });
+      await started;
+      const asked = mock.requests.length;
+      if (when === "before the run") second.abort();
+      const queued = { sessionId: "one", onBusy: "enqueue", signal: second.signal } as const;
+      const waiting = agent.run("hello", queued);
+      const ended = expect(waiting).rejects.toMatchObject({ code: "run_cancelled", run: { content: "" } });
+      if (when === "while the run waits") {
+        await expect
+          .poll(() => ask(agent, "/sessions/one/runs"))
+          .toMatchObject([{ status: "running" }, { status: "pending" }]);
+        second.abort();
+      }
+      await ended;
+      expect(mock.requests).toHaveLength(asked);
+      first.abort();
+      await expect(earlier).rejects.toMatchObject({ code: "run_cancelled" });
+    },
+  );
+
   test("ends the wait for the next try", async () => {
     const { agent, mock } = await createAgent({ retryDelay: 60 });
     const controller = new AbortController();

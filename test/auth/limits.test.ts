@@ -1,6 +1,8 @@
 import type { AgentOptions, Database, Requirement, UsageOptions } from "agentos-ts";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Limits } from "../../src/db/limits.ts";
+import { openPrincipal } from "../../src/db/principal.ts";
+import { attributes as a } from "../../src/telemetry/attributes.ts";
 import { type Engine, engines } from "../support/engines.ts";
 import { readUntil } from "../support/read-events.ts";
 import { wipe } from "../support/run-tools.ts";
@@ -183,6 +185,29 @@ describe.each(engines)("on $name", (engine) => {
       await expect.poll(() => spent(server!, key)).toBeGreaterThanOrEqual(total_tokens);
       expect(await spent(server!, key), key).toBe(total_tokens);
     }
+  });
+
+  test("what asks a model after a run is counted for the run's user", async () => {
+    const agent = { autoNameSessions: true, enableSessionSummaries: true };
+    const [server] = await nodes(engine, { perUser: { tokensPerDay: 100_000 } }, agent);
+    const message = 'tell [[say={"summary":"tea","topics":[]}]]';
+    const { run_id } = await (await run(server!, await ofUser("ada"), { message })).json();
+    const { traces } = server!.os.db.storeFor(openPrincipal);
+    // The run, its turn of the model, and one more for the title and for the summary.
+    const spans = await vi.waitFor(async () => {
+      const { traces: found } = await traces.listWithSpans({ runId: run_id }, { limit: 1, offset: 0 });
+      expect(found[0]?.spans).toHaveLength(6);
+      return found[0]!.spans;
+    });
+    const used = spans
+      .filter(({ name }) => name.startsWith("chat "))
+      .map(({ attributes }) => {
+        const { [a.inputTokens]: input, [a.outputTokens]: output } = attributes;
+        return Number(input) + Number(output);
+      });
+    expect(used).toHaveLength(3);
+    const all = used.reduce((sum, tokens) => sum + tokens, 0);
+    await expect.poll(() => spent(server!, "user:ada")).toBe(all);
   });
 
   test("what asks a model beside runs is counted and refused like them", async () => {

@@ -1,3 +1,5 @@
+import type { AddressInfo } from "node:net";
+import { createAdaptorServer } from "@hono/node-server";
 import { Agent, AgentOS, EchoModel } from "agentos-ts";
 import { Hono } from "hono";
 import { describe, expect, test } from "vitest";
@@ -119,6 +121,43 @@ describe.each([
     expect(await (await host.request("/")).text()).toBe("the host's page");
     await os.close();
   });
+});
+
+test.each([
+  ["by route", (host: Hono, app: App) => host.route("/agentos", app)],
+  ["by route, under a path with a parameter", (host: Hono, app: App) => host.route("/:tenant", app)],
+  ["by mount", (host: Hono, app: App) => host.mount("/agentos", app.fetch)],
+  ["in itself", (host: Hono, app: App) => host.route("/", app)],
+] as const)("%s, the files of a run are where its answers say", async (how, mount) => {
+  const { host, os } = hostOf(mount);
+  const server = createAdaptorServer({ fetch: host.fetch });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const base = how === "in itself" ? "" : how.includes("parameter") ? "/acm%C3%A9%25" : "/agentos";
+  const ask = async (path: string, init?: RequestInit) => (await fetch(origin + base + path, init)).json();
+  const body = new FormData();
+  for (const [name, value] of Object.entries({ message: "look", stream: "false", session_id: "s" }))
+    body.set(name, value);
+  body.set("files", new Blob(["a file"], { type: "text/plain" }), "a.txt");
+  const run = await ask("/agents/copilot/runs", { method: "POST", body });
+  const again = await ask(`/agents/copilot/runs/${run.run_id}`);
+  const [listed] = await ask("/sessions/s/runs");
+  const session = await ask("/sessions/s");
+  const fork = await ask("/agents/copilot/sessions/s/fork", { method: "POST" });
+  const [copied] = await ask(`/sessions/${fork.session_id}/runs`);
+  for (const [file] of [
+    run.input.files,
+    run.messages[0].files,
+    again.input.files,
+    listed.input_media.files,
+    session.chat_history[0].files,
+    copied.input_media.files,
+  ]) {
+    expect(file.url).toBe(`${base}/media/${file.id}`);
+    expect(await (await fetch(new URL(file.url, origin))).text()).toBe("a file");
+  }
+  await new Promise((resolve) => server.close(resolve));
+  await os.close();
 });
 
 test("by route, an unknown path is the host's to answer; by mount, it is ours", async () => {

@@ -17,7 +17,7 @@ function frames(text: string): Frame[] {
 }
 
 const isEvent = ({ id }: Frame) => id !== undefined;
-const indexes = (all: Frame[]) => all.filter(isEvent).map(({ id }) => Number(id));
+const indexes = (all: Frame[]) => all.filter(isEvent).map(({ id }) => Number.parseInt(id!, 10));
 const upTo = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 
 /** The next part of a stream. Fails where it has ended: what is waited for will not come. */
@@ -107,6 +107,13 @@ describe.each(engines)("on $name", (engine) => {
       expect(indexes(frames(await (await get(1)).text()))).toEqual(upTo(2, whole.length - 1));
       expect((await get(whole.length - 1)).status).toBe(204);
       expect((await get(999)).status).toBe(204);
+      // The URL that it began with says no more where it stands.
+      const headers = { "last-event-id": String(whole.length - 1) };
+      const again = await resume(server, runId, { method: "GET", headers }, "?last_event_index=1");
+      expect(again.status).toBe(204);
+      const unsaid = { method: "GET", headers: { "last-event-id": "" } };
+      const rest = await (await resume(server, runId, unsaid, "?last_event_index=1")).text();
+      expect(indexes(frames(rest))).toEqual(upTo(2, whole.length - 1));
     }));
 
   test("an index that is none is 422; one that a live run does not have yet is told, not waited for", () =>

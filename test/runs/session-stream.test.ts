@@ -90,6 +90,8 @@ describe.each(engines)("on $name", (engine) => {
     expect(idsOf(rest, second.run_id)[0]).toBe(`${second.run_id}:0`);
     const end = rest.at(-1)!.id;
     expect((await follow("back", "", { "last-event-id": end })).status).toBe(204);
+    const begun = `?last_event_id=${encodeURIComponent(last)}`;
+    expect((await follow("back", begun, { "last-event-id": end })).status).toBe(204);
   });
 
   test.each([

@@ -156,6 +156,51 @@ describe.each(engines)("on $name", (engine) => {
     });
   });
 
+  test("what is asked of the model after a run stands in its trace, with what it used, also where it fails", async () => {
+    const { url, ...other } = await startServer({
+      db: engine.connect(await engine.createLocation()),
+      agent: { autoNameSessions: true, enableSessionSummaries: true },
+    });
+    const run = async (message: string) => {
+      const { run_id } = await finished({ url, ...other }, { message, session_id: message });
+      const followed = new Traces(url);
+      await vi.waitUntil(async () => (await followed.ofRun(run_id)).total_spans === 6);
+      return (await followed.ofRun(run_id)).tree[0]!.spans!;
+    };
+    const [, ...after] = await run('the word [[say={"summary":"plugh","topics":[]}]]');
+    expect(after.map(({ name, status }) => [name, status])).toEqual([
+      ["naming_the_session", "OK"],
+      ["summing_up_the_session", "OK"],
+    ]);
+    for (const { spans = [] } of after) {
+      const usage = { input_tokens: expect.any(Number), output_tokens: expect.any(Number) };
+      expect(spans).toMatchObject([
+        { type: "LLM", name: "chat gpt-5.5", metadata: { ...usage, finish_reasons: ["stop"] } },
+      ]);
+      expect(JSON.parse(spans[0]!.input!)).toMatchObject([
+        { role: "system" },
+        { role: "user", parts: [{ content: expect.stringContaining("the word") }] },
+      ]);
+      expect(JSON.parse(spans[0]!.output!)).toMatchObject([
+        { role: "assistant", parts: [{ content: expect.stringContaining("plugh") }] },
+      ]);
+    }
+    const outcomes = async (message: string) =>
+      (await run(message))
+        .slice(1)
+        .map(({ status, spans = [] }) => [status, ...spans.map((chat) => chat.status)]);
+    expect(await outcomes("[[say=no object]]")).toEqual([
+      ["OK", "OK"],
+      ["ERROR", "OK"],
+    ]);
+    // The run asks again, what follows it does not.
+    expect(await outcomes("[[errors=1:500]]")).toEqual([
+      ["ERROR", "ERROR"],
+      ["ERROR", "ERROR"],
+    ]);
+    await other.close();
+  });
+
   test("a streamed run that is cancelled is no error, and says so", async () => {
     const answer = await server.run({ message: "go [[tokens=500]] [[delay=20]]", session_id: "cancelled" });
     const reader = answer.body!.getReader();

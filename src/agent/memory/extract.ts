@@ -1,6 +1,6 @@
 import type { Message } from "../../events/messages.ts";
 import type { Model } from "../../models/model.ts";
-import { ask } from "../ask.ts";
+import { type Asking, ask } from "../ask.ts";
 import { outputFromZod } from "../output.ts";
 import { transcript } from "../summary.ts";
 import { anyOperationsSchema, whatToRemember } from "./operations.ts";
@@ -27,11 +27,11 @@ export async function rememberExchange(
   model: Model,
   memories: UserMemories,
   exchange: readonly Message[],
-  signal?: AbortSignal,
+  asking: Asking = {},
 ): Promise<void> {
   const known = await memories.relevant();
   const text = `Known:\n${known.length > 0 ? memoryLines(known) : "nothing yet"}\n\nExchange:\n${transcript(exchange).slice(0, longestExchange)}`;
-  const answer = await ask(model, { instructions, text, output, ...(signal && { signal }) });
+  const answer = await ask(model, { instructions, text, output, ...asking });
   const { operations } = anyOperationsSchema.parse(await output.parse(answer.text));
   if (operations.length > 0) await memories.apply(operations);
 }

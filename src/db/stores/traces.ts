@@ -89,7 +89,7 @@ export class TraceStore {
       const [run] = await this.#withSpans([row]);
       if (run!.spans.some(({ span_id }) => span_id === spanId)) return [run!];
     }
-    return rows.map((row) => detailOf(row, undefined));
+    return rows.map(detailOf);
   }
 
   #runsOf(traceId: string, runId?: string) {
@@ -113,9 +113,10 @@ export class TraceStore {
       if (bytes > mostBytes) break;
       read.push(row);
     }
+    // All of it again: it may have been added to meanwhile, and its spans must be those that it tells of.
     const found = await this.#engine.db
       .selectFrom("traces")
-      .select(["run_id", "trace_id", "spans"])
+      .select([...traceColumns, "spans"])
       .where((eb) =>
         eb.or(
           read.map(({ run_id, trace_id }) =>
@@ -124,8 +125,8 @@ export class TraceStore {
         ),
       )
       .execute();
-    const spans = new Map(found.map((row) => [`${row.run_id} ${row.trace_id}`, row.spans]));
-    return rows.map((row) => detailOf(row, spans.get(`${row.run_id} ${row.trace_id}`)));
+    const whole = new Map(found.map((row) => [`${row.run_id} ${row.trace_id}`, row]));
+    return rows.map((row) => detailOf(whole.get(`${row.run_id} ${row.trace_id}`) ?? row));
   }
 
   /**
@@ -227,9 +228,9 @@ export class TraceStore {
 
 const counted = sql<number>`CAST(count(*) AS integer)`.as("total");
 
-function detailOf(row: Row, text: string | undefined): TraceDetail {
-  if (text === undefined) return { ...traceOf(row), spans: [], leftOut: row.total_spans };
+function detailOf(row: Row & { spans?: string }): TraceDetail {
+  if (row.spans === undefined) return { ...traceOf(row), spans: [], leftOut: row.total_spans };
   // A write whose answer was lost may have been made twice.
-  const spans = new Map((JSON.parse(text) as StoredSpan[]).map((span) => [span.span_id, span]));
+  const spans = new Map((JSON.parse(row.spans) as StoredSpan[]).map((span) => [span.span_id, span]));
   return { ...traceOf(row), spans: [...spans.values()].sort((a, b) => a.start - b.start), leftOut: 0 };
 }

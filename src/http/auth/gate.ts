@@ -1,6 +1,6 @@
 import type { Context, MiddlewareHandler } from "hono";
-import { basePath } from "hono/route";
 import { AgentOSError, ForbiddenError } from "../../errors.ts";
+import { ownPath, routedUnder } from "../mount.ts";
 import { refuseUnless } from "./access.ts";
 import type { Authenticator } from "./authenticator.ts";
 import { type Access, anonymousAccess, openAccess, setAccess } from "./caller.ts";
@@ -22,8 +22,7 @@ export const openGate: MiddlewareHandler = (c, next) => {
  */
 export function gate(auth: Authenticator, routes: OwnRoutes): MiddlewareHandler {
   return async (c, next) => {
-    const base = basePath(c, c.req.routeIndex).replace(/\/$/, "");
-    if (auth.isPublic(c.req.path.slice(base.length) || "/")) {
+    if (auth.isPublic(ownPath(c))) {
       setAccess(c, anonymousAccess);
       return next();
     }
@@ -35,7 +34,7 @@ export function gate(auth: Authenticator, routes: OwnRoutes): MiddlewareHandler 
       token = shown.token;
       access = { caller: await auth.authenticate(token, c), token };
       if (shown.isCookie) refuseCrossSite(c);
-      const route = routes.match(c, base);
+      const route = routes.match(c, routedUnder(c));
       requirement = route?.requirement;
       if (route) refuseUnless(access.caller, requirement ?? closed(), route.params);
     } catch (error) {

@@ -6,10 +6,10 @@ import type { Run } from "../../events/run.ts";
 import { beforeOpenCalls } from "../../runs/continue.ts";
 import { jsonResponse } from "../describe.ts";
 import { optionalIdentifier } from "../identifiers.ts";
-import { presentRun, wireStatus } from "../present.ts";
+import { presentRun, readerOf, wireStatus } from "../present.ts";
 import { runOf, runPath } from "../run-lookup.ts";
 import { runExample, runSchema, statusSchema } from "../schemas.ts";
-import { principalOf, type Served } from "../served.ts";
+import type { Served } from "../served.ts";
 
 const checkpointExample = {
   checkpoint_id: "1",
@@ -134,7 +134,7 @@ export function checkpointRoutes(app: OpenAPIHono, served: Served): void {
     return c.json({
       checkpoint: known ?? { checkpoint_id: null, ...checkpointAt(run, index, "snapshot", served) },
       snapshot: {
-        ...presentRun(snapshot, served, principalOf(c)),
+        ...presentRun(snapshot, served, readerOf(c)),
         last_checkpoint_at_message_index: index,
         events: [],
       },

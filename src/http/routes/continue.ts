@@ -11,7 +11,7 @@ import { type ContinueFields, parseContinueFields } from "../continue-fields.ts"
 import { errorResponses } from "../describe.ts";
 import { fromZod } from "../errors.ts";
 import { hasBody } from "../loose-fields.ts";
-import { presentRun, wireStatus } from "../present.ts";
+import { presentRun, readerOf, wireStatus } from "../present.ts";
 import { runPath } from "../run-lookup.ts";
 import { isStreamed, streamRun } from "../run-stream.ts";
 import { acceptedRunSchema, runEventSchema, runSchema, toolSchema } from "../schemas.ts";
@@ -164,7 +164,7 @@ export function continueRoute(app: OpenAPIHono, served: Served): void {
       return streamRun(served, c, { store, run, after: continued.shownAfter, life });
     }
     if (continued.kind === "live") {
-      const run = presentRun(await continued.run.ended(), served, principal);
+      const run = presentRun(await continued.run.ended(), served, readerOf(c, principal));
       return c.json({ ...run, events: [] });
     }
     return c.json({ run_id, session_id, status: wireStatus("pending", served) }, 202);

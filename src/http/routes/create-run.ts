@@ -11,7 +11,7 @@ import { readBody } from "../body.ts";
 import { errorResponses } from "../describe.ts";
 import { idempotencyKey } from "../idempotency.ts";
 import { identifier } from "../identifiers.ts";
-import { presentRun, wireStatus } from "../present.ts";
+import { presentRun, readerOf, wireStatus } from "../present.ts";
 import { parseRunFields } from "../run-fields.ts";
 import { isStreamed, streamRun } from "../run-stream.ts";
 import { acceptedRunSchema, runEventSchema, runSchema } from "../schemas.ts";
@@ -194,7 +194,7 @@ export function createRunRoute(app: OpenAPIHono, served: Served): void {
     if (signal.aborted) leave?.();
     if (!stream) {
       if (leave) signal.addEventListener("abort", leave, { once: true });
-      return c.json(presentRun(await run.ended(), served, principal));
+      return c.json(presentRun(await run.ended(), served, readerOf(c, principal)));
     }
     const gone = new AbortController();
     const store = served.db.storeFor(principal);
@@ -228,7 +228,7 @@ export function createRunRoute(app: OpenAPIHono, served: Served): void {
     }
     if (background) return c.json({ run_id, session_id, status: wireStatus(status, served) }, 202);
     const live = served.runner.live(runId);
-    if (live) return c.json(presentRun(await live.ended(), served, principal));
+    if (live) return c.json(presentRun(await live.ended(), served, readerOf(c, principal)));
     // It is done elsewhere, or waits: its log ends when it does.
     for await (const _ of served.runner.follow(store, runId, known.run.last_event_index, c.req.raw.signal));
     const ended = await store.runs.get({ runId });
@@ -238,6 +238,6 @@ export function createRunRoute(app: OpenAPIHono, served: Served): void {
         "The server is stopping. Send the request again with the same Idempotency-Key.",
       );
     }
-    return c.json(presentRun(ended.run, served, principal));
+    return c.json(presentRun(ended.run, served, readerOf(c, principal)));
   }
 }

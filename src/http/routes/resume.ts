@@ -16,11 +16,30 @@ import { ownerOf, type Served } from "../served.ts";
 import { controlFrame, eventFrames, eventStream, streamHeaders } from "../sse.ts";
 import { streamLife } from "../usage/submit-run.ts";
 
+/** Where a reader stands. */
+interface Cursor {
+  /** Index of its last event; -1 for none. */
+  index: number;
+  /** Whether it says that this was the run's end. */
+  hasEnd: boolean;
+}
+
+const none: Cursor = { index: -1, hasEnd: false };
+
 const cursor = z
   .union([
-    z.literal("").transform(() => undefined),
-    z.null().transform(() => undefined),
-    z.coerce.number().int().min(-1),
+    z.literal("").transform(() => none),
+    z.null().transform(() => none),
+    // As `eventId` makes it.
+    z
+      .string()
+      .regex(/^\d{1,15}:end$/)
+      .transform((id): Cursor => ({ index: Number.parseInt(id, 10), hasEnd: true })),
+    z.coerce
+      .number()
+      .int()
+      .min(-1)
+      .transform((index): Cursor => ({ index, hasEnd: false })),
   ])
   .optional();
 
@@ -44,7 +63,7 @@ const describe = {
   tags: ["Runs"] as string[],
   description:
     "Every event after the last one that the reader has, each once and in order; then what comes. The index may also be " +
-    "in the body, or in the header `Last-Event-ID`. `catch_up`, `replay` and `subscribed` are no events of the run.",
+    "in the body, or in the header `Last-Event-ID`, which wins. `catch_up`, `replay` and `subscribed` are no events of the run.",
 };
 
 const events = {
@@ -83,21 +102,20 @@ export function resumeRoutes(app: OpenAPIHono, served: Served): void {
 
 async function resume(served: Served, c: Context): Promise<Response> {
   const {
-    last_event_index = -1,
+    last_event_index: { index, hasEnd } = none,
     session_id,
     user_id,
-  } = await looseFields(c, fields, served.limits, {
-    last_event_index: c.req.header("last-event-id"),
-  });
+  } = await looseFields(c, fields, served.limits, lastEventOf(c));
   const path = runPath.safeParse(c.req.param());
   if (!path.success) throw fromZod(path.error, "path", c.req.param());
   const { store, run } = await runOf(served, c, { ...path.data, session_id, user_id });
   const { run_id } = run;
-  const standing = await served.runner.standing(run_id, last_event_index);
+  const standing = await served.runner.standing(run_id, index);
   const isOver = !isUnderWay(standing);
-  const start = isOver ? startIn(standing, last_event_index) : last_event_index;
-  const hasAll = last_event_index === standing.lastIndex || start === standing.lastIndex;
-  if (isOver && hasAll && c.req.method !== "POST") return c.body(null, 204);
+  const isAtEnd = hasEnd && index === standing.lastIndex;
+  const start = isOver && !isAtEnd ? startIn(standing, index) : index;
+  const hasAll = isOver && start === standing.lastIndex;
+  if (hasAll && c.req.method !== "POST") return c.body(null, 204);
   // Nobody would read a stream, nor cancel it.
   if (c.req.method === "HEAD") return c.body(null, 200, streamHeaders);
   const leave = new AbortController();
@@ -111,11 +129,18 @@ async function resume(served: Served, c: Context): Promise<Response> {
       yield controlFrame("error", { run_id, ...refusal });
       return;
     }
-    if (isOver) yield replayFrame(run_id, standing, { start, asked: last_event_index, served });
+    if (isOver) yield replayFrame(run_id, standing, { start, asked: index, served });
     else yield subscribedFrames(run_id, standing, start);
+    if (hasAll) return;
     const events = served.runner.follow(store, run_id, start, leave.signal);
     yield* eventFrames(events, wireOf(envelopeOf(served, run)));
   }
+}
+
+/** What a browser says by itself: it comes back to the URL that it began with, which may name an index too. */
+function lastEventOf(c: Context): { last_event_index?: string } {
+  const id = c.req.header("last-event-id");
+  return id ? { last_event_index: id } : {};
 }
 
 /** Why a log cannot be read from where a reader wants to, where it cannot. */

@@ -1,11 +1,11 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { jsonResponse } from "../describe.ts";
 import { identifier, optionalIdentifier } from "../identifiers.ts";
-import { presentListedRun, presentRun } from "../present.ts";
+import { presentListedRun, presentRun, readerOf } from "../present.ts";
 import { runListQuery, runPage } from "../run-lists.ts";
 import { runOf, runPath } from "../run-lookup.ts";
 import { listedRunSchema, runSchema } from "../schemas.ts";
-import { agentOf, principalOf, type Served, storeOf, userOf } from "../served.ts";
+import { agentOf, type Served, storeOf, userOf } from "../served.ts";
 
 const agentPath = z.object({ agent_id: identifier.openapi({ example: "copilot" }) });
 
@@ -57,7 +57,8 @@ export function runRoutes(app: OpenAPIHono, served: Served): void {
         ...(userId !== undefined && { userId }),
       }),
     );
-    return c.json(page.map(({ run }) => presentListedRun(run, served, principalOf(c))));
+    const reader = readerOf(c);
+    return c.json(page.map(({ run }) => presentListedRun(run, served, reader)));
   });
 
   app.openapi(getRun, async (c): Promise<Response> => {
@@ -66,6 +67,6 @@ export function runRoutes(app: OpenAPIHono, served: Served): void {
     const found = await runOf(served, c, { agent_id, run_id, session_id, user_id });
     // A run that is under way here is further than its row, which is as of the last checkpoint.
     const run = served.runner.live(run_id)?.toRun() ?? found.run;
-    return c.json({ ...presentRun(run, served, principalOf(c)), events: [] });
+    return c.json({ ...presentRun(run, served, readerOf(c)), events: [] });
   });
 }

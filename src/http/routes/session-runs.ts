@@ -7,10 +7,10 @@ import { type RunStatus, runStatuses } from "../../events/run.ts";
 import { refuseOtherDatabase } from "../database-id.ts";
 import { jsonResponse } from "../describe.ts";
 import { identifier, optionalIdentifier } from "../identifiers.ts";
-import { isoTime, presentListedRun, wireStatus } from "../present.ts";
+import { isoTime, presentListedRun, readerOf, wireStatus } from "../present.ts";
 import { runListQuery, runPage, runTimeQuery } from "../run-lists.ts";
 import { listedRunSchema } from "../schemas.ts";
-import { agentOf, principalOf, type Served, storeOf, userOf } from "../served.ts";
+import { agentOf, type Served, storeOf, userOf } from "../served.ts";
 import { refuseOtherType, sessionPath, sessionQuery } from "../session-fields.ts";
 import { runPreviewSchema } from "../session-schemas.ts";
 
@@ -97,7 +97,8 @@ export function sessionRunRoutes(app: OpenAPIHono, served: Served): void {
   app.openapi(listSessionRuns, async (c): Promise<Response> => {
     const { store, read } = await runsOf(c, c.req.valid("param").session_id, c.req.valid("query"));
     const page = await read((filter) => store.runs.ofSession(filter));
-    return c.json(page.map(({ run }) => presentListedRun(run, served, principalOf(c))));
+    const reader = readerOf(c);
+    return c.json(page.map(({ run }) => presentListedRun(run, served, reader)));
   });
 
   app.openapi(previewSessionRuns, async (c): Promise<Response> => {
@@ -112,7 +113,7 @@ export function sessionRunRoutes(app: OpenAPIHono, served: Served): void {
     if (!found) throw new NotFoundError(`Run with ID ${run_id} not found in session ${session_id}`);
     // A run that is under way here is further than its row, which is as of the last checkpoint.
     const run = served.runner.live(run_id)?.toRun() ?? found.run;
-    return c.json(presentListedRun(run, served, principalOf(c)));
+    return c.json(presentListedRun(run, served, readerOf(c)));
   });
 
   app.openapi(fork, async (c): Promise<Response> => {

@@ -8,8 +8,9 @@ import { createdResponse, errorResponses, jsonResponse } from "../describe.ts";
 import { optionalIdentifier } from "../identifiers.ts";
 import { jsonBody, withJsonBody } from "../json-body.ts";
 import { pagedSchema, pageMeta, pageQuery } from "../paging.ts";
+import { readerOf } from "../present.ts";
 import { presentListedSession, presentSession } from "../present-sessions.ts";
-import { agentOf, ownerOf, principalOf, type Served, storeOf, userOf } from "../served.ts";
+import { agentOf, ownerOf, type Served, storeOf, userOf } from "../served.ts";
 import {
   cursorText,
   newSessionBody,
@@ -145,7 +146,7 @@ export function sessionRoutes(app: OpenAPIHono, served: Served): void {
       ...(userId !== undefined && { userId }),
       ...(agent_id !== undefined && { agentId: agent_id }),
     });
-    return c.json(presentSession(session, { tokens: undefined, said: [] }, served, principalOf(c)), 201);
+    return c.json(presentSession(session, { tokens: undefined, said: [] }, served, readerOf(c)), 201);
   });
 
   app.openapi(listSessions, async (c): Promise<Response> => {
@@ -250,7 +251,7 @@ export function sessionRoutes(app: OpenAPIHono, served: Served): void {
     if (!session) throw new NotFoundError(`Session with id '${sessionId}' not found`);
     const tokens = (await store.sessions.tokens([sessionId])).get(sessionId);
     const said = tokens ? await store.sessions.said(sessionId) : [];
-    return c.json(presentSession(session, { tokens, said }, served, principalOf(c)));
+    return c.json(presentSession(session, { tokens, said }, served, readerOf(c)));
   }
 }
 

@@ -1,12 +1,11 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import type { Principal } from "../../db/principal.ts";
 import type { Store } from "../../db/store.ts";
 import { NotFoundError } from "../../errors.ts";
 import { eraseUser } from "../../runs/erase.ts";
 import { errorResponses, jsonResponse } from "../describe.ts";
 import { identifier } from "../identifiers.ts";
 import { presentMemory } from "../memory-fields.ts";
-import { presentRun } from "../present.ts";
+import { presentRun, type Reader, readerOf } from "../present.ts";
 import { presentListedSession } from "../present-sessions.ts";
 import { principalOf, type Served, storeOf } from "../served.ts";
 
@@ -75,7 +74,7 @@ export function userRoutes(app: OpenAPIHono, served: Served): void {
     const { user_id } = c.req.valid("param");
     const store = await storeOf(served, c, user_id);
     if (!store.users.reaches(user_id)) throw new NotFoundError("User not found");
-    const exported = linesOf(store, user_id, served, principalOf(c, user_id));
+    const exported = linesOf(store, user_id, served, readerOf(c, principalOf(c, user_id)));
     // Read before the answer begins: a database that is away is a 503 then, not half an answer.
     const first = await exported.next();
     return c.body(streamOf(first, exported), 200, {
@@ -96,7 +95,7 @@ async function* linesOf(
   store: Store,
   userId: string,
   served: Served,
-  principal: Principal,
+  reader: Reader,
 ): AsyncGenerator<string, void, void> {
   for (let after = ""; ; ) {
     const sessions = await store.users.sessions(userId, after, pageSize);
@@ -110,7 +109,7 @@ async function* linesOf(
         const runs = await store.runs.ofSession({ sessionId, after: order, limit: pageSize });
         const last = runs.at(-1);
         if (!last) break;
-        yield runs.map(({ run }) => line("run", presentRun(run, served, principal))).join("");
+        yield runs.map(({ run }) => line("run", presentRun(run, served, reader))).join("");
         order = last.order;
       }
     }

@@ -1,5 +1,4 @@
 import type { Context, MiddlewareHandler } from "hono";
-import { basePath } from "hono/route";
 import type { Logger } from "pino";
 import type { Limits, RateState, Release } from "../../db/limits.ts";
 import type { ServerStore } from "../../db/server-store.ts";
@@ -7,6 +6,7 @@ import { TooManyRequestsError } from "../../errors.ts";
 import type { Run } from "../../events/run.ts";
 import { accessOf } from "../auth/caller.ts";
 import { clientAddress, clientNetwork } from "../auth/client-address.ts";
+import { ownPath } from "../mount.ts";
 import type { UsageLimits, UsageOptions } from "./options.ts";
 
 const minute = 60_000;
@@ -58,8 +58,7 @@ export class Meter {
   /** Refuses a client that asks too often, before anything is done for it. */
   readonly ofClient: MiddlewareHandler = async (c, next) => {
     // A load balancer asks as often as it likes.
-    const base = basePath(c, c.req.routeIndex).replace(/\/$/, "");
-    if (c.req.path.slice(base.length) !== "/health") await this.#request(c, this.#client(c));
+    if (ownPath(c) !== "/health") await this.#request(c, this.#client(c));
     await next();
   };
 
@@ -131,6 +130,12 @@ export class Meter {
   ended(run: Run): void {
     const user = this.#user(run.user_id);
     if (user) void this.#countRun(user, run);
+  }
+
+  /** Something that follows a run has used tokens: they are its user's. */
+  used(userId: string | undefined, tokens: number): void {
+    const user = this.#user(userId);
+    if (user) void this.#count(user, tokens);
   }
 
   /** Lets go of what is held here. */
