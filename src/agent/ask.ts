@@ -1,7 +1,7 @@
 import { addTokens, noTokens, type TokenUsage } from "../events/metrics.ts";
 import type { Model, ModelRequest } from "../models/model.ts";
 import { refuseCutOff } from "./finish.ts";
-import type { LoopObserver } from "./loop-context.ts";
+import type { LoopObserver } from "./loop-observer.ts";
 import type { OutputSchema } from "./output.ts";
 import { newMessage } from "./prompt.ts";
 

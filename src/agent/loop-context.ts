@@ -1,25 +1,13 @@
 import type { JsonObject } from "../events/json.ts";
 import type { Message } from "../events/messages.ts";
-import type { TokenUsage } from "../events/metrics.ts";
 import type { RunEventBody } from "../events/run-events.ts";
 import type { ToolExecution } from "../events/tool-execution.ts";
 import type { Attachment, ModelMessage } from "../models/model.ts";
 import type { AgentDefinition } from "./definition.ts";
 import type { UserMemories } from "./memory/user-memories.ts";
+import type { LoopObserver } from "./loop-observer.ts";
 import type { OutputSchema } from "./output.ts";
 import type { SessionSummary } from "./summary.ts";
-
-/** Listens to the loop at work, for what its events do not tell. Must not throw. */
-export interface LoopObserver {
-  /** A turn of the model begins. The list of messages may grow afterwards. */
-  modelRequested(messages: readonly Message[], stream: boolean): void;
-  /** The model failed, and is asked again after some seconds. */
-  modelRetried(error: Error, seconds: number): void;
-  /** A turn of the model has ended. */
-  modelAnswered(message: Message, usage: TokenUsage): void;
-  /** Runs a tool's code, and gives what it gives. */
-  inTool<T>(callId: string, work: () => T): T;
-}
 
 /** All that the loop knows of a run. It knows no HTTP and no database. */
 export interface LoopContext {
