@@ -59,7 +59,7 @@ export function defineAgent<TOutput, TState extends JsonObject, TDependencies ex
   refuseUnknown(`Agent "${id}"`, options, known);
   refuseUnfit(`Agent "${id}"`, options, wanted);
   const tools = (options.tools ?? []) as readonly Tool[];
-  refuseTwice(id, options.enableAgenticMemory ? [memoryToolDefinition, ...tools] : tools);
+  refuseTwice(id, options.enableAgenticMemory ? [memoryToolDefinition(), ...tools] : tools);
   return {
     id,
     name: options.name,

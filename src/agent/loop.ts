@@ -38,7 +38,7 @@ export async function* runLoop(context: LoopContext): AsyncGenerator<LoopStep, L
 
   const prompt: ModelMessage[] = messages.length > 0 ? goingOn(context) : await opening(context);
   const definitions = agent.tools.map((tool) => tool.definition);
-  if (context.memories && agent.memory?.agentic) definitions.push(memoryToolDefinition);
+  if (context.memories && agent.memory?.agentic) definitions.push(memoryToolDefinition());
   const calls = callsIn(messages);
   const callIds = new Set(calls.map(({ id }) => id));
   let turnCalls: CalledTurn | undefined = openTurn(messages);

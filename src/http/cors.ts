@@ -32,8 +32,17 @@ export function corsFor(origins: readonly string[] | undefined): MiddlewareHandl
   };
 }
 
+/** The header is there from the beginning: changing an answer that is made already would make it anew, as a stream. */
 async function withoutOrigin(c: Context, next: Next, any: boolean): Promise<void> {
+  const add = any
+    ? () => c.header("Access-Control-Allow-Origin", "*")
+    : () => c.header("Vary", "Origin", { append: true });
+  add();
   await next();
-  if (any) c.header("Access-Control-Allow-Origin", "*");
-  else c.header("Vary", "Origin", { append: true });
+  // A route may have answered with a `Response` of its own, or said itself what it varies by.
+  const { headers } = c.res;
+  const isThere = any
+    ? headers.has("access-control-allow-origin")
+    : /\borigin\b/i.test(headers.get("vary") ?? "");
+  if (!isThere) add();
 }

@@ -33,5 +33,10 @@ const nobodys: UserMemories = {
   apply: () => Promise.resolve([]),
 };
 
-/** What a model is told of the tool. */
-export const memoryToolDefinition: ToolDefinition = memoryTool(nobodys, []).definition;
+let definition: ToolDefinition | undefined;
+
+/** What a model is told of the tool. Made when it is first asked for: most servers have no agent that has it. */
+export function memoryToolDefinition(): ToolDefinition {
+  definition ??= memoryTool(nobodys, []).definition;
+  return definition;
+}

@@ -66,7 +66,7 @@ function presentAgent(agent: AgentDefinition, { db }: Served): JsonObject {
     db_id: db.id,
     model: shownModel,
     tools: {
-      tools: [...agent.tools.map(presentTool), ...(memory?.agentic ? [memoryToolDefinition] : [])],
+      tools: [...agent.tools.map(presentTool), ...(memory?.agentic ? [memoryToolDefinition()] : [])],
     },
     sessions: { session_table: "sessions", add_history_to_context: agent.addHistoryToContext },
     ...(memory && {
