@@ -4,8 +4,8 @@ import type { RunEventBody } from "../events/run-events.ts";
 import type { ToolExecution } from "../events/tool-execution.ts";
 import type { Attachment, ModelMessage } from "../models/model.ts";
 import type { AgentDefinition } from "./definition.ts";
-import type { UserMemories } from "./memory/user-memories.ts";
 import type { LoopObserver } from "./loop-observer.ts";
+import type { UserMemories } from "./memory/user-memories.ts";
 import type { OutputSchema } from "./output.ts";
 import type { SessionSummary } from "./summary.ts";
 
