@@ -235,6 +235,7 @@ export class AgentOS {
       worker: place && String(place.number),
     });
     const agents = served(options.agents);
+    this.db.onStoredEnd((end) => telemetry.ended(end, agents.get(end.row.agent_id)?.name));
     const runner = new DurableRunner({
       db: this.db,
       logger,

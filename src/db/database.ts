@@ -2,7 +2,7 @@ import type { Housekeeping } from "./housekeeping.ts";
 import type { Leases } from "./leases.ts";
 import type { Principal } from "./principal.ts";
 import type { Queue } from "./queue.ts";
-import type { LogWrite } from "./records.ts";
+import type { LogWrite, StoredEnd } from "./records.ts";
 import type { ServerStore } from "./server-store.ts";
 import type { Signals } from "./signals.ts";
 import type { Store } from "./store.ts";
@@ -67,6 +67,12 @@ export interface Database {
 
   /** Calls `work` before the database is closed: what is buffered elsewhere can be written then. */
   beforeClose(work: () => Promise<void>): void;
+
+  /**
+   * Calls `listen` with each run that was ended in the database, by a call to this object: its process was lost, or let go
+   * of it.
+   */
+  onStoredEnd(listen: (end: StoredEnd) => void): void;
 
   /** Connections of requests, where there is a pool of them. */
   pool(): PoolState | undefined;

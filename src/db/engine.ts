@@ -1,7 +1,7 @@
 import type { Kysely, RawBuilder, SelectQueryBuilder } from "kysely";
 import type { PreparedQuery } from "./prepared.ts";
 import type { LogRow } from "./queries/log-page.ts";
-import type { Acceptance, LogCursor, NewRun, QueueLimits } from "./records.ts";
+import type { Acceptance, LogCursor, NewRun, QueueLimits, StoredEnd } from "./records.ts";
 import type { Tables } from "./schema.ts";
 import type { TextSearch } from "./search.ts";
 
@@ -45,6 +45,9 @@ export interface Engine {
 
   /** What ends a select by hand that locks the rows of `alias`, and passes over those that somebody else has locked. */
   lockOf(alias: string): RawBuilder<unknown>;
+
+  /** Tells of a run that was ended here, and by no process that is at it. */
+  ended(end: StoredEnd): void;
 
   /** Makes or adopts the session and writes the run, in one commit. A background run must find room in the queue. */
   acceptRun(run: NewRun, limits: QueueLimits): Promise<Acceptance>;

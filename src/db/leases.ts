@@ -2,7 +2,7 @@ import type { Kysely, Selectable } from "kysely";
 import { type AgentOSError, CrashedTooOftenError, RunCancelledError, ServerStoppedError } from "../errors.ts";
 import type { Engine } from "./engine.ts";
 import type { Tables } from "./schema.ts";
-import { endStored } from "./stored-end.ts";
+import { ending } from "./stored-end.ts";
 
 /** Runs that are looked for at once. */
 const batch = 50;
@@ -22,12 +22,12 @@ export interface Swept {
 
 /** Which processes are alive, and what becomes of the runs of those that are not. All times are the database's. */
 export class Leases {
-  readonly #engine: Pick<Engine, "transaction" | "now" | "locked" | "lockedByNobody">;
+  readonly #engine: Pick<Engine, "transaction" | "now" | "locked" | "lockedByNobody" | "ended">;
   readonly #onAlive: ((processes: number) => void) | undefined;
 
   /** @param onAlive - told after each sign of life how many processes are alive, the one that gave it among them */
   constructor(
-    engine: Pick<Engine, "transaction" | "now" | "locked" | "lockedByNobody">,
+    engine: Pick<Engine, "transaction" | "now" | "locked" | "lockedByNobody" | "ended">,
     onAlive?: (processes: number) => void,
   ) {
     this.#engine = engine;
@@ -110,11 +110,11 @@ export class Leases {
 
   /** @returns whether it was this that ended the run */
   #end(runId: string): Promise<boolean> {
-    return this.#engine.transaction(async (db) => {
+    return ending(this.#engine, async (db, end) => {
       const orphan = this.#orphans(db).where("run_id", "=", runId);
       const row = await this.#engine.lockedByNobody(orphan).executeTakeFirst();
       const reason = row && endOf(row);
-      if (reason) await endStored(this.#engine, db, row, reason);
+      if (reason) await end(row, reason);
       return reason !== undefined;
     });
   }

@@ -6,7 +6,7 @@ import { type PreparedQuery, prepareSql } from "./prepared.ts";
 import { type ClaimedSession, sessionStartOf } from "./queries/claimed.ts";
 import type { SessionStart } from "./records.ts";
 import type { Tables } from "./schema.ts";
-import { endStored } from "./stored-end.ts";
+import { ending } from "./stored-end.ts";
 
 /** The row of a run. */
 export type RunRow = Selectable<Tables["runs"]>;
@@ -110,12 +110,12 @@ export class Queue {
     runId: string,
     reason: RunCancelledError,
   ): Promise<{ status: RunStatus; endedAt?: number } | undefined> {
-    return this.#engine.transaction(async (db) => {
+    return ending(this.#engine, async (db, end) => {
       const row = await this.#engine
         .locked(db.selectFrom("runs").selectAll("runs").where("run_id", "=", runId))
         .executeTakeFirst();
       if (row?.status === "pending" || row?.status === "paused") {
-        return { status: "cancelled", endedAt: await endStored(this.#engine, db, row, reason) };
+        return { status: "cancelled", endedAt: await end(row, reason) };
       }
       if (row?.status === "running" && row.cancel_requested_at === null) {
         await db
@@ -130,7 +130,7 @@ export class Queue {
 
   /** Cancels a paused run where that was asked for before it paused. @returns the index of the event that ended it */
   async cancelPaused(runId: string, reason: RunCancelledError): Promise<number | undefined> {
-    return this.#engine.transaction(async (db) => {
+    return ending(this.#engine, async (db, end) => {
       const paused = db
         .selectFrom("runs")
         .selectAll("runs")
@@ -138,7 +138,7 @@ export class Queue {
         .where("status", "=", "paused")
         .where("cancel_requested_at", "is not", null);
       const row = await this.#engine.locked(paused).executeTakeFirst();
-      return row && endStored(this.#engine, db, row, reason);
+      return row && end(row, reason);
     });
   }
 
@@ -146,13 +146,13 @@ export class Queue {
    * Puts a background run back that this process does not go on with. That is no crash. One that was to be cancelled ends.
    */
   async release(runId: string, attempt: number): Promise<void> {
-    await this.#engine.transaction(async (db) => {
+    await ending(this.#engine, async (db, end) => {
       const row = await this.#engine
         .locked(db.selectFrom("runs").selectAll("runs").where("run_id", "=", runId))
         .executeTakeFirst();
       if (row?.attempt !== attempt || row.status !== "running") return;
       if (row.cancel_requested_at !== null) {
-        await endStored(this.#engine, db, row, new RunCancelledError());
+        await end(row, new RunCancelledError());
         return;
       }
       await db
@@ -165,12 +165,12 @@ export class Queue {
 
   /** Ends a run that this process holds and cannot go on with. */
   async end(runId: string, attempt: number, reason: AgentOSError): Promise<void> {
-    await this.#engine.transaction(async (db) => {
+    await ending(this.#engine, async (db, end) => {
       const row = await this.#engine
         .locked(db.selectFrom("runs").selectAll("runs").where("run_id", "=", runId))
         .executeTakeFirst();
       if (row?.attempt !== attempt || (row.status !== "running" && row.status !== "pending")) return;
-      await endStored(this.#engine, db, row, reason);
+      await end(row, reason);
     });
   }
 

@@ -1,6 +1,9 @@
+import type { Selectable } from "kysely";
 import type { JsonObject, JsonValue } from "../events/json.ts";
 import type { Message } from "../events/messages.ts";
 import type { FoldedRun, Run, RunInput, RunLineage, RunStatus } from "../events/run.ts";
+import type { TerminalEventBody } from "../events/run-events.ts";
+import type { Tables } from "./schema.ts";
 
 /** A file of a run with its bytes. */
 export interface StoredMedia {
@@ -231,4 +234,12 @@ export interface Attached {
   order: number;
   message: Message;
   media: StoredMedia[];
+}
+
+/** A run that was ended in the database. */
+export interface StoredEnd {
+  /** As it stood before. */
+  row: Selectable<Tables["runs"]>;
+  /** What its log ends with. */
+  event: TerminalEventBody;
 }

@@ -6,23 +6,47 @@ import type { TerminalEventBody } from "../events/run-events.ts";
 import type { Engine } from "./engine.ts";
 import { snapshotColumns } from "./queries/rows.ts";
 import { addEvent, storedLog } from "./queries/stored-log.ts";
-import type { StateChange } from "./records.ts";
+import type { StateChange, StoredEnd } from "./records.ts";
 import type { Tables } from "./schema.ts";
 import { changedState, stateChange } from "./session-state.ts";
 
+/** Ends a run that no process is at, and gives the index of the event that tells it. */
+type End = (row: Selectable<Tables["runs"]>, reason: AgentOSError) => Promise<number>;
+
 /**
- * Ends a run that no process is at: its row becomes the fold of what is stored of its log and of the event that ends it.
- * Stands inside a transaction that holds the row.
+ * Does something in one transaction that may end runs, and tells once it is committed which.
  *
- * @returns the index of that event
- * @param reason - a run that was cancelled on purpose ends as `cancelled`, for any other reason as `error`
+ * @param work - is given what ends a run whose row it holds: one that was cancelled on purpose ends as `cancelled`, for any
+ *   other reason as `error`
  */
-export async function endStored(
+export async function ending<T>(
+  engine: Pick<Engine, "transaction" | "locked" | "ended">,
+  work: (db: Kysely<Tables>, end: End) => Promise<T>,
+): Promise<T> {
+  let ended: StoredEnd[] = [];
+  const result = await engine.transaction((db) => {
+    // It may be tried again.
+    ended = [];
+    return work(db, async (row, reason) => {
+      const { index, event } = await endStored(engine, db, row, reason);
+      ended.push({ row, event });
+      return index;
+    });
+  });
+  for (const one of ended) engine.ended(one);
+  return result;
+}
+
+/**
+ * Ends a run: its row becomes the fold of what is stored of its log and of the event that ends it. Stands inside a
+ * transaction that holds the row.
+ */
+async function endStored(
   engine: Pick<Engine, "locked">,
   db: Kysely<Tables>,
   row: Selectable<Tables["runs"]>,
   reason: AgentOSError,
-): Promise<number> {
+): Promise<{ index: number; event: TerminalEventBody }> {
   const log = await storedLog(db, row.run_id);
   const run = fold(log);
   const index = (log.at(-1)?.event_index ?? -1) + 1;
@@ -33,11 +57,11 @@ export async function endStored(
     session_state: session_state ?? (JSON.parse(row.session_state) as JsonObject),
     metrics: { ...run.metrics, duration: (at - row.created_at) / 1000 },
   };
-  const end: TerminalEventBody =
+  const event: TerminalEventBody =
     reason.code === "run_cancelled"
       ? { event: "RunCancelled", content: String(run.content), reason: reason.message, ...tail }
       : { event: "RunError", content: reason.message, error_type: reason.code, ...tail };
-  applyEvent(run, end, index);
+  applyEvent(run, event, index);
   const model = { model: run.model || row.model, model_provider: run.model_provider || row.model_provider };
   await db
     .updateTable("runs")
@@ -49,10 +73,10 @@ export async function endStored(
     })
     .where("run_id", "=", row.run_id)
     .execute();
-  await addEvent(db, end, { runId: row.run_id, index, attempt: row.attempt + 1, at });
+  await addEvent(db, event, { runId: row.run_id, index, attempt: row.attempt + 1, at });
   const change = session_before && stateChange(session_before, tail.session_state);
   if (change) await changeState(engine, db, row.session_id, change, at);
-  return index;
+  return { index, event };
 }
 
 /** What the run's tools changed in its session's state is kept, as at the end of any other run. */

@@ -285,7 +285,7 @@ export class LiveRun implements StartedRun {
 
   /** Ends a run whose end cannot be stored: its readers learn of it, and whoever waits for it gets the error. */
   endUnstored(event: TerminalEventBody, error: Error): void {
-    this.telemetry?.event(event);
+    this.telemetry?.endUnstored(event);
     this.#close(this.log.entryOf(event));
     this.#ended.reject(error);
   }

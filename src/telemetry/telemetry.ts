@@ -1,9 +1,10 @@
 import type { SpanProcessor } from "@opentelemetry/sdk-trace";
 import type { Logger } from "pino";
 import type { Database } from "../db/database.ts";
+import type { StoredEnd } from "../db/records.ts";
 import type { Message } from "../events/messages.ts";
 import type { RunMetrics, TokenUsage } from "../events/metrics.ts";
-import type { RunEventBody } from "../events/run-events.ts";
+import type { RunEventBody, TerminalEventBody } from "../events/run-events.ts";
 import { Content, type ContentRules, type ContentSource } from "./content.ts";
 import type { Measured, MeteredRun, Meters } from "./meters.ts";
 import type { OtlpProcessor } from "./otlp.ts";
@@ -11,6 +12,7 @@ import { costOf, type Prices, priced } from "./prices.ts";
 import { TraceRetention } from "./retention.ts";
 import type { RunSpans, TracedRun } from "./run-spans.ts";
 import { SpanOutlets } from "./span-outlets.ts";
+import { endedRun } from "./stored-end.ts";
 import { TraceWriter } from "./trace-writer.ts";
 import { UsageRefresh } from "./usage-refresh.ts";
 
@@ -55,6 +57,8 @@ export class Telemetry {
   #instruments!: Instruments;
   #traces: Tracing | undefined;
   #meters!: Meters;
+  /** Runs whose end was told, and not stored. */
+  readonly #unstored = new Set<string>();
 
   constructor(options: TelemetryOptions) {
     const { db, logger, prices } = options;
@@ -105,6 +109,28 @@ export class Telemetry {
     const { remoteSpan, traceIdOf } = this.#instruments;
     const traceId = spans?.traceId ?? remoteSpan(run.traceparent)?.traceId ?? traceIdOf(run.runId);
     return new RunTelemetry(run, traceId, this, spans);
+  }
+
+  /**
+   * Takes a run that was ended in the database, where no process was at it that would tell.
+   *
+   * @param agentName - where its agent is served here
+   */
+  ended(end: StoredEnd, agentName: string | undefined): void {
+    const { run_id, session_id } = end.row;
+    // Its end was told when it could not be stored.
+    if (this.#unstored.delete(run_id)) return;
+    // It may have been ended as the database was opened, before all else.
+    this.load()
+      .then(() => this.begin(endedRun(end, agentName)).event(end.event))
+      .catch((error: unknown) =>
+        this.logger.warn({ err: error, run_id, session_id }, "the end of a run is not traced"),
+      );
+  }
+
+  /** Notes that a run's end was told, but not stored: the database will end the run. */
+  unstored(runId: string): void {
+    this.#unstored.add(runId);
   }
 
   /** What a run cost, beside what it used. */
@@ -212,6 +238,12 @@ export class RunTelemetry {
   /** Takes an event as it is appended to the run's log; the last one once it is stored. */
   event(event: RunEventBody): void {
     this.#safely(() => this.#take(event));
+  }
+
+  /** Takes the last event of a run where it cannot be stored. */
+  endUnstored(event: TerminalEventBody): void {
+    this.#telemetry.unstored(this.#run.runId);
+    this.event(event);
   }
 
   /** Another process goes on with the run. */

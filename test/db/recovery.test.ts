@@ -4,6 +4,7 @@ import { engines } from "../support/engines.ts";
 import { startMockModel } from "../support/mock-model.ts";
 import { framesOf, readEvents } from "../support/read-events.ts";
 import { startServerProcess } from "../support/server-process.ts";
+import { Traces } from "../support/traces.ts";
 
 describe.each(engines)("on $name", { retry: 1 }, (engine) => {
   test("a foreground run whose server was killed ends as error, with what was stored of it, and can be replayed", async () => {
@@ -68,6 +69,14 @@ describe.each(engines)("on $name", { retry: 1 }, (engine) => {
     }
     const folded = fold(ofRun);
     expect(folded).toMatchObject({ status: run.status, content: run.content, tools: run.tools });
+
+    const trace = await new Traces(url).ofRun(runId);
+    expect(trace).toMatchObject({ status: "ERROR", output: run.content, user_id: "ada", session_id: "one" });
+    expect(trace.tree).toMatchObject([
+      { type: "AGENT", name: "invoke_agent copilot", status: "ERROR", error: run.content },
+    ]);
+    expect(trace.tree[0]!.metadata).toMatchObject({ run_status: "error" });
+    expect(Number.parseFloat(trace.duration)).toBeGreaterThan(500);
 
     const next = await agent.run("still there?", { sessionId: "one", userId: "ada" });
     expect(next.status).toBe("completed");

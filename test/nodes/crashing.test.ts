@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { Cluster } from "../support/chaos/cluster.ts";
 import { engines } from "../support/engines.ts";
 import { runsOf } from "../support/runs.ts";
+import { Traces } from "../support/traces.ts";
 
 describe.each(engines)("on $name", { retry: 1 }, ({ name }) => {
   let cluster: Cluster;
@@ -34,6 +35,8 @@ describe.each(engines)("on $name", { retry: 1 }, ({ name }) => {
       status: "error",
       error_type: "crashed_too_often",
     });
+    const { tree } = await new Traces(server.url).ofRun(deadly);
+    expect(tree).toMatchObject([{ type: "AGENT", status: "ERROR", metadata: { run_status: "error" } }]);
     for (const id of others) expect(await runsOf(server).ended(id)).toMatchObject({ status: "completed" });
     // A run that was begun beside it would have been begun twice.
     const rows = await cluster.rows<{ attempt: number; crashes: number }>(

@@ -6,6 +6,7 @@ import { refuseChanges } from "../support/refusing-trigger.ts";
 import { runsOf } from "../support/runs.ts";
 import { query } from "../support/second-connection.ts";
 import { startServer, type TestServer } from "../support/server.ts";
+import { Traces } from "../support/traces.ts";
 
 describe.each(engines)("on $name", (engine) => {
   let location: string;
@@ -48,6 +49,8 @@ describe.each(engines)("on $name", (engine) => {
     }, 5_000);
     expect(run).toMatchObject({ error_type: "run_fault", content: expect.stringContaining(runId) });
     expect(server.model.requests).toHaveLength(1);
+    const { tree } = await new Traces(server.url).ofRun(runId);
+    expect(tree).toMatchObject([{ type: "AGENT", status: "ERROR" }]);
   });
 
   test("a run that was to be cancelled ends when its process gives it back", async () => {

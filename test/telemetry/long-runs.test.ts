@@ -68,6 +68,18 @@ describe.each(engines)("on $name", (engine) => {
     expect(metrics).not.toContain('model=""');
   });
 
+  test("a run that is cancelled while it waits for people has a span that says so", async () => {
+    const asked = await server.run({ message: '[[tool=wipe {"path":"/tmp"}]]', stream: false });
+    const { run_id } = (await asked.json()) as { run_id: string };
+    await traces.ofRun(run_id);
+    await send(server.url, "POST", `/agents/copilot/runs/${run_id}/cancel`, {});
+    await vi.waitFor(async () => {
+      const { tree, status } = await traces.ofRun(run_id);
+      const stood = tree.map(({ type, metadata }) => [type, metadata["run_status"]]);
+      expect([status, ...stood]).toEqual(["OK", ["AGENT", "paused"], ["AGENT", "cancelled"]]);
+    });
+  });
+
   test("a background run shows how long it waited, and its caller's span is above it", async () => {
     const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
     // One that makes its session has nothing to wait for.

@@ -21,7 +21,7 @@ import { replaceRun } from "../queries/replace.ts";
 import { refusal } from "../queries/room.ts";
 import { sweepTraces, traceRow } from "../queries/trace-writes.ts";
 import { Queue } from "../queue.ts";
-import type { Acceptance, LogWrite } from "../records.ts";
+import type { Acceptance, LogWrite, StoredEnd } from "../records.ts";
 import type { Tables } from "../schema.ts";
 import { createServerStore, type ServerStore } from "../server-store.ts";
 import { changedState } from "../session-state.ts";
@@ -90,6 +90,7 @@ export class PostgresDb implements Database {
   readonly #traces: TraceLog;
   readonly #usage: UsageLog;
   readonly #beforeClose: (() => Promise<void>)[] = [];
+  readonly #onStoredEnd: ((end: StoredEnd) => void)[] = [];
   #opening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -171,6 +172,10 @@ export class PostgresDb implements Database {
 
   beforeClose(work: () => Promise<void>): void {
     this.#beforeClose.push(work);
+  }
+
+  onStoredEnd(listen: (end: StoredEnd) => void): void {
+    this.#onStoredEnd.push(listen);
   }
 
   pool(): PoolState {
@@ -288,6 +293,9 @@ export class PostgresDb implements Database {
         return wanted.map((_, i) => byPlace.get(i + 1) ?? []);
       },
       lockOf: (alias) => sql`FOR UPDATE OF ${sql.id(alias)} SKIP LOCKED`,
+      ended: (end) => {
+        for (const listen of this.#onStoredEnd) listen(end);
+      },
       acceptRun: async (run, limits) => {
         const parameters = acceptParameters(run, limits);
         const answer = async (

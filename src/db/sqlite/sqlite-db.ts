@@ -11,7 +11,7 @@ import { endedByThese } from "../queries/ended.ts";
 import { logPageQuery } from "../queries/log-page.ts";
 import { sweepTraces, traceRow } from "../queries/trace-writes.ts";
 import { Queue } from "../queue.ts";
-import type { LogWrite } from "../records.ts";
+import type { LogWrite, StoredEnd } from "../records.ts";
 import type { Tables } from "../schema.ts";
 import { createServerStore, type ServerStore } from "../server-store.ts";
 import { LocalSignals, type Signals } from "../signals.ts";
@@ -75,6 +75,7 @@ export class SqliteDb implements Database {
   #open: Open | undefined;
   #closing: Promise<void> | undefined;
   readonly #beforeClose: (() => Promise<void>)[] = [];
+  readonly #onStoredEnd: ((end: StoredEnd) => void)[] = [];
 
   constructor(options: SqliteDbOptions = {}) {
     this.id = options.id ?? "sqlite";
@@ -165,6 +166,10 @@ export class SqliteDb implements Database {
     this.#beforeClose.push(work);
   }
 
+  onStoredEnd(listen: (end: StoredEnd) => void): void {
+    this.#onStoredEnd.push(listen);
+  }
+
   pool(): undefined {
     return undefined;
   }
@@ -216,6 +221,9 @@ export class SqliteDb implements Database {
         transaction: (work) => commit.alone(() => work(db)),
         write: (query, parameters) => commit.run(queryWrite(query, [parameters]), false) as Promise<never[]>,
         all: (query, parameters) => Promise.resolve(connection.run(query, parameters)),
+        ended: (end) => {
+          for (const listen of this.#onStoredEnd) listen(end);
+        },
         // A foreground run is promised to nobody before its first answer, and that waits for the disk.
         acceptRun: async (run, limits) =>
           acceptanceOf(run, await commit.run(acceptWrite(run, limits), run.background)),
