@@ -86,7 +86,7 @@ export class LogWriter {
     if (due >= this.#due) return;
     clearTimeout(this.#timer);
     this.#due = due;
-    this.#timer = setTimeout(() => this.#wake(), due - performance.now());
+    this.#timer = setTimeout(() => this.#wake(), Math.max(0, due - performance.now()));
   }
 
   /** Has those written that have waited long enough. */
