@@ -55,8 +55,11 @@ if (flags.against) {
     ways.push(ours(`${way.name}, other checkout`, true, way.cached, script));
   }
 }
-if (ways.some(({ name }) => name.startsWith("package")) && !existsSync("dist/index.js")) {
-  throw new Error("There is no dist: run `npm run build` first, in the root of the checkout");
+if (
+  ways.some(({ name }) => name.startsWith("package")) &&
+  !existsSync(new URL("../dist/index.js", import.meta.url))
+) {
+  throw new Error("There is no dist: run `npm run build` first");
 }
 
 const dir = mkdtempSync(join(tmpdir(), "agentos-start-"));

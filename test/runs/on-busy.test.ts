@@ -39,7 +39,7 @@ describe.each(engines)("on $name", (engine) => {
       stream: false,
       background,
     });
-    await vi.waitUntil(() => release !== undefined);
+    await vi.waitUntil(() => release !== undefined, { timeout: 10_000 });
     return answer;
   }
   const run = async (session: string, more: object) =>
@@ -47,7 +47,7 @@ describe.each(engines)("on $name", (engine) => {
 
   test("parallel, the default in foreground: both go on side by side", async () => {
     const first = busy("parallel", false);
-    await vi.waitUntil(() => release !== undefined);
+    await vi.waitUntil(() => release !== undefined, { timeout: 10_000 });
     expect(await (await run("parallel", {})).json()).toMatchObject({ status: "completed" });
     release!();
     expect(await (await first).json()).toMatchObject({ status: "completed" });
@@ -58,7 +58,7 @@ describe.each(engines)("on $name", (engine) => {
     async (background) => {
       const session = `enqueue-${background}`;
       const answered = busy(session, background);
-      await vi.waitUntil(() => release !== undefined);
+      await vi.waitUntil(() => release !== undefined, { timeout: 10_000 });
       let done = false;
       const second = run(session, { on_busy: "enqueue" }).then(async (answer) => {
         done = true;
@@ -79,7 +79,7 @@ describe.each(engines)("on $name", (engine) => {
 
   test("a foreground run that waits can be cancelled, and its caller is told", async () => {
     const answered = busy("cancelled", false);
-    await vi.waitUntil(() => release !== undefined);
+    await vi.waitUntil(() => release !== undefined, { timeout: 10_000 });
     const second = run("cancelled", { on_busy: "enqueue" });
     const listed = () =>
       fetch(`${server.url}/agents/copilot/runs?session_id=cancelled`).then((answer) => answer.json());
@@ -92,7 +92,7 @@ describe.each(engines)("on $name", (engine) => {
 
   test("a run that waits and is ended by another process: its stream and its caller's code are told the end", async () => {
     const answered = busy("elsewhere", false);
-    await vi.waitUntil(() => release !== undefined);
+    await vi.waitUntil(() => release !== undefined, { timeout: 10_000 });
     const streamed = await run("elsewhere", { on_busy: "enqueue", stream: true });
     const fromCode = (async () => {
       const events: string[] = [];
@@ -118,7 +118,7 @@ describe.each(engines)("on $name", (engine) => {
 
   test.each([false, true])("reject: 409, and nothing is written (background: %s)", async (background) => {
     const answered = busy("reject", false);
-    await vi.waitUntil(() => release !== undefined);
+    await vi.waitUntil(() => release !== undefined, { timeout: 10_000 });
     const refused = await run("reject", { on_busy: "reject", background });
     expect(refused.status).toBe(409);
     expect(JSON.stringify(await refused.json())).toContain("on_busy");
@@ -136,7 +136,7 @@ describe.each(engines)("on $name", (engine) => {
     async (background) => {
       const session = `interrupt-${background}`;
       const answered = busy(session, background);
-      await vi.waitUntil(() => release !== undefined);
+      await vi.waitUntil(() => release !== undefined, { timeout: 10_000 });
       const next = await (await run(session, { on_busy: "interrupt" })).json();
       expect(next).toMatchObject({ status: "completed" });
       const first = await (await answered).json();
@@ -146,7 +146,7 @@ describe.each(engines)("on $name", (engine) => {
 
   test("from code, a run says it in the same way", async () => {
     const answered = busy("code", false);
-    await vi.waitUntil(() => release !== undefined);
+    await vi.waitUntil(() => release !== undefined, { timeout: 10_000 });
     const refused = await server.agent
       .run("next", { sessionId: "code", onBusy: "reject" })
       .catch((error: unknown) => error);
