@@ -109,7 +109,7 @@ describe.each(engines)("on $name", (engine) => {
       await server.os.db.queue().cancel(run_id, new RunCancelledError("The run was cancelled."));
     }
     const frames = await readFrames(streamed);
-    expect(frames.map(({ id, event }) => `${id} ${event}`)).toEqual(["0:end RunCancelled"]);
+    expect(frames.map(({ id, event }) => `${id} ${event}`)).toEqual(["0 RunCancelled"]);
     expect(waiting.map(({ run_id }) => run_id)).toContain(frames[0]!.data.run_id);
     expect(await fromCode).toEqual(["RunCancelled"]);
     release!();
