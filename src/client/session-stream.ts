@@ -56,7 +56,7 @@ export class SessionReader implements StreamReader<RunEvent> {
     ];
     return named
       .slice(0, mostNamed)
-      .map(({ runId, last, hasEnded }) => `${runId}:${last}${hasEnded ? ":end" : ""}`)
+      .map(({ runId, last }) => `${runId}:${last}`)
       .join(",");
   }
 

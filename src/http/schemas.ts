@@ -299,7 +299,7 @@ export const runEventSchema = z
     ]),
     event_index: z
       .int()
-      .openapi({ description: "From 0, without gaps; the frame's `id:` begins with the same number." }),
+      .openapi({ description: "From 0, without gaps; the frame's `id:` is the same number." }),
     created_at: z.int(),
     agent_id: z.string(),
     run_id: z.string(),

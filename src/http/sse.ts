@@ -1,7 +1,6 @@
 import { LogGoneError } from "../errors.ts";
 import type { LogEntry } from "../runs/run-log.ts";
 import type { StreamLife } from "./auth/open-streams.ts";
-import { eventId } from "./event-id.ts";
 
 /** Headers that keep proxies from holding the stream back, and caches from keeping it. */
 export const streamHeaders = {
@@ -35,7 +34,7 @@ export async function* eventFrames(
     for await (const entries of follow) {
       let text = "";
       for (const entry of entries) {
-        text += `id: ${eventId(entry)}\nevent: ${entry.event}\ndata: ${toWire(entry)}\n\n`;
+        text += `id: ${entry.index}\nevent: ${entry.event}\ndata: ${toWire(entry)}\n\n`;
       }
       yield text;
     }

@@ -3,7 +3,7 @@ import type { Signals } from "../db/signals.ts";
 import type { Store } from "../db/store.ts";
 import { fewRuns } from "../db/stores/runs.ts";
 import { LogGoneError } from "../errors.ts";
-import { isSwept, isUnderWay, isUnsureEnd, startIn } from "./log-standing.ts";
+import { isSwept, isUnderWay, startIn } from "./log-standing.ts";
 import type { LogEntry } from "./run-log.ts";
 
 /** Milliseconds between two looks at the session: a signal may be lost. */
@@ -22,8 +22,6 @@ export interface ReadUpTo {
   run: RunInSession;
   /** Index of the last event; -1 for none. */
   index: number;
-  /** Whether that is known to be the run's end. */
-  hasEnd: boolean;
 }
 
 /** Where a reader of a session begins. */
@@ -32,8 +30,6 @@ export interface SessionStart {
   after: number;
   /** Index of the last event that the reader has, by run. */
   cursors: ReadonlyMap<string, number>;
-  /** Runs whose end it is known to have. */
-  ended: ReadonlySet<string>;
   /** The last run, in the order of all, that the reader has read of. */
   newest?: ReadUpTo;
 }
@@ -72,7 +68,7 @@ interface Due {
 export async function runsToFollow(
   store: Store,
   sessionId: string,
-  { after, cursors, ended }: SessionStart,
+  { after, cursors }: SessionStart,
 ): Promise<Due> {
   const [underWay, later, known] = await Promise.all([
     store.runs.underWay(sessionId),
@@ -83,7 +79,7 @@ export async function runsToFollow(
   const hasAll = (runId: string) => {
     const [cursor, standing] = [cursors.get(runId), known.get(runId)];
     if (cursor === undefined || !standing) return false;
-    const isAtEnd = ended.has(runId) || startIn(standing, cursor) === standing.lastIndex;
+    const isAtEnd = cursor === standing.lastIndex || startIn(standing, cursor) === standing.lastIndex;
     // What is no longer kept is not to be had any more.
     return isAtEnd || isSwept(standing, cursor);
   };
@@ -114,7 +110,6 @@ export async function runsToFollow(
 export async function* followSession(parts: FollowSessionParts): AsyncGenerator<SessionStretch, void, void> {
   const { store, signals, sessionId, wait, signal, follow } = parts;
   const cursors = new Map(parts.from.cursors);
-  const ended = new Set(parts.from.ended);
   let { after, newest } = parts.from;
   const followed = new Map<string, { run: RunInSession; next: Promise<Step>; leave: AbortController }>();
   /** Runs that are next. Those that are over are read one after another, so that the last event read tells what was. */
@@ -126,7 +121,7 @@ export async function* followSession(parts: FollowSessionParts): AsyncGenerator<
   const besides = (one: RunInSession): ReadUpTo[] => {
     const others = [...followed.values()]
       .filter(({ run }) => run.runId !== one.runId)
-      .map(({ run }) => ({ run, index: cursors.get(run.runId) ?? -1, hasEnd: false }));
+      .map(({ run }) => ({ run, index: cursors.get(run.runId) ?? -1 }));
     const isLast = [one, ...others.map(({ run }) => run)].every(({ order }) => order < newest!.run.order);
     return isLast ? [...others, newest!] : others;
   };
@@ -161,15 +156,11 @@ export async function* followSession(parts: FollowSessionParts): AsyncGenerator<
     while (!signal.aborted) {
       if (look || (hasMore && next.length === 0)) {
         look = false;
-        const due = await runsToFollow(store, sessionId, { after, cursors, ended });
+        const due = await runsToFollow(store, sessionId, { after, cursors });
         ({ after, hasMore } = due);
         const isKnown = (one: string) => followed.has(one) || next.some(({ runId }) => runId === one);
         for (const run of due.runs) if (!isKnown(run.runId)) next.push(run);
-        for (const runId of due.read) {
-          if (isKnown(runId)) continue;
-          cursors.delete(runId);
-          ended.delete(runId);
-        }
+        for (const runId of due.read) if (!isKnown(runId)) cursors.delete(runId);
         joinNext();
         if (followed.size === 0 && hasMore) continue;
         if (followed.size === 0 && !wait) return;
@@ -183,11 +174,9 @@ export async function* followSession(parts: FollowSessionParts): AsyncGenerator<
       if (step.error !== undefined) throw step.error;
       const { run, entries } = step;
       if (entries) {
-        const last = entries.at(-1)!;
-        const hasEnd = isUnsureEnd(last);
-        cursors.set(run.runId, last.index);
-        if (hasEnd) ended.add(run.runId);
-        if (!newest || run.order >= newest.run.order) newest = { run, index: last.index, hasEnd };
+        const { index } = entries.at(-1)!;
+        cursors.set(run.runId, index);
+        if (!newest || run.order >= newest.run.order) newest = { run, index };
         followed.get(run.runId)!.next = step.step();
         yield { run, entries, beside: besides(run) };
       } else {

@@ -17,7 +17,7 @@ function frames(text: string): Frame[] {
 }
 
 const isEvent = ({ id }: Frame) => id !== undefined;
-const indexes = (all: Frame[]) => all.filter(isEvent).map(({ id }) => Number.parseInt(id!, 10));
+const indexes = (all: Frame[]) => all.filter(isEvent).map(({ id }) => Number(id));
 const upTo = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 
 /** The next part of a stream. Fails where it has ended: what is waited for will not come. */

@@ -14,7 +14,7 @@ export function resumedFrames(text: string): ResumedFrame[] {
     const [id, data] = [field("id"), field("data")];
     if (data === undefined) return [];
     const event = { event: field("event")!, data: JSON.parse(data) };
-    return [{ id: id === undefined ? undefined : Number.parseInt(id, 10), ...event }];
+    return [{ id: id === undefined ? undefined : Number(id), ...event }];
   });
 }
 

@@ -16,30 +16,11 @@ import { ownerOf, type Served } from "../served.ts";
 import { controlFrame, eventFrames, eventStream, streamHeaders } from "../sse.ts";
 import { streamLife } from "../usage/submit-run.ts";
 
-/** Where a reader stands. */
-interface Cursor {
-  /** Index of its last event; -1 for none. */
-  index: number;
-  /** Whether it says that this was the run's end. */
-  hasEnd: boolean;
-}
-
-const none: Cursor = { index: -1, hasEnd: false };
-
 const cursor = z
   .union([
-    z.literal("").transform(() => none),
-    z.null().transform(() => none),
-    // As `eventId` makes it.
-    z
-      .string()
-      .regex(/^\d{1,15}:end$/)
-      .transform((id): Cursor => ({ index: Number.parseInt(id, 10), hasEnd: true })),
-    z.coerce
-      .number()
-      .int()
-      .min(-1)
-      .transform((index): Cursor => ({ index, hasEnd: false })),
+    z.literal("").transform(() => undefined),
+    z.null().transform(() => undefined),
+    z.coerce.number().int().min(-1),
   ])
   .optional();
 
@@ -102,7 +83,7 @@ export function resumeRoutes(app: OpenAPIHono, served: Served): void {
 
 async function resume(served: Served, c: Context): Promise<Response> {
   const {
-    last_event_index: { index, hasEnd } = none,
+    last_event_index = -1,
     session_id,
     user_id,
   } = await looseFields(c, fields, served.limits, lastEventOf(c));
@@ -110,12 +91,11 @@ async function resume(served: Served, c: Context): Promise<Response> {
   if (!path.success) throw fromZod(path.error, "path", c.req.param());
   const { store, run } = await runOf(served, c, { ...path.data, session_id, user_id });
   const { run_id } = run;
-  const standing = await served.runner.standing(run_id, index);
+  const standing = await served.runner.standing(run_id, last_event_index);
   const isOver = !isUnderWay(standing);
-  const isAtEnd = hasEnd && index === standing.lastIndex;
-  const start = isOver && !isAtEnd ? startIn(standing, index) : index;
-  const hasAll = isOver && start === standing.lastIndex;
-  if (hasAll && c.req.method !== "POST") return c.body(null, 204);
+  const start = isOver ? startIn(standing, last_event_index) : last_event_index;
+  const hasAll = last_event_index === standing.lastIndex || start === standing.lastIndex;
+  if (isOver && hasAll && c.req.method !== "POST") return c.body(null, 204);
   // Nobody would read a stream, nor cancel it.
   if (c.req.method === "HEAD") return c.body(null, 200, streamHeaders);
   const leave = new AbortController();
@@ -129,9 +109,8 @@ async function resume(served: Served, c: Context): Promise<Response> {
       yield controlFrame("error", { run_id, ...refusal });
       return;
     }
-    if (isOver) yield replayFrame(run_id, standing, { start, asked: index, served });
+    if (isOver) yield replayFrame(run_id, standing, { start, asked: last_event_index, served });
     else yield subscribedFrames(run_id, standing, start);
-    if (hasAll) return;
     const events = served.runner.follow(store, run_id, start, leave.signal);
     yield* eventFrames(events, wireOf(envelopeOf(served, run)));
   }

@@ -11,7 +11,6 @@ import {
 import { wireOf } from "../../runs/run-log.ts";
 import type { StreamLife } from "../auth/open-streams.ts";
 import { errorResponses } from "../describe.ts";
-import { eventId } from "../event-id.ts";
 import { optionalIdentifier } from "../identifiers.ts";
 import { envelopeOf } from "../run-stream.ts";
 import { runEventSchema } from "../schemas.ts";
@@ -27,8 +26,8 @@ const streamSession = createRoute({
   summary: "Follow a session",
   description:
     "The events of whatever runs in the session: the run under way from its start, then the next ones. Runs that are live " +
-    "side by side come interleaved, told apart by `run_id`. A frame's `id` is `<run_id>:<event_index>`, with `:end` behind " +
-    "where it is the end of a run that was cancelled or whose server was lost, and with several runs all of these, with commas between, the event's own first; the header `Last-Event-ID` takes it back.",
+    "side by side come interleaved, told apart by `run_id`. A frame's `id` is `<run_id>:<event_index>`, and with several " +
+    "runs all of these, with commas between, the event's own first; the header `Last-Event-ID` takes it back.",
   tags: ["Sessions"],
   request: {
     params: sessionPath,
@@ -114,11 +113,11 @@ export function sessionStreamRoute(app: OpenAPIHono, served: Served): void {
       wires.set(run.runId, toWire);
       const others = beside
         .filter((other) => maySee(c, other.run.agentId))
-        .map((other) => `,${other.run.runId}:${other.index}${other.hasEnd ? ":end" : ""}`)
+        .map((other) => `,${other.run.runId}:${other.index}`)
         .join("");
       let text = "";
       for (const entry of entries) {
-        text += `id: ${run.runId}:${eventId(entry)}${others}\nevent: ${entry.event}\ndata: ${toWire(entry)}\n\n`;
+        text += `id: ${run.runId}:${entry.index}${others}\nevent: ${entry.event}\ndata: ${toWire(entry)}\n\n`;
       }
       yield text;
     }
@@ -128,12 +127,11 @@ export function sessionStreamRoute(app: OpenAPIHono, served: Served): void {
 /** Where a reader goes on. Of runs that it does not name it gets all that began after the last that it does. */
 async function startOf(store: Store, sessionId: string, lastEventId: string): Promise<SessionStart> {
   if (lastEventId.trim() === "") {
-    return { after: await store.runs.lastOrder(sessionId), cursors: new Map(), ended: new Set() };
+    return { after: await store.runs.lastOrder(sessionId), cursors: new Map() };
   }
   const cursors = new Map<string, number>();
-  const ended = new Set<string>();
   for (const part of lastEventId.split(",").slice(0, 100)) {
-    const [, runId, index, end] = /^\s*([^\s:]{1,128}):(-1|\d{1,9})(:end)?\s*$/.exec(part) ?? [];
+    const [, runId, index] = /^\s*([^\s:]{1,128}):(-1|\d{1,9})\s*$/.exec(part) ?? [];
     if (runId === undefined) {
       throw InvalidRequestError.field(
         ["header", "last-event-id"],
@@ -142,13 +140,11 @@ async function startOf(store: Store, sessionId: string, lastEventId: string): Pr
       );
     }
     cursors.set(runId, Number(index));
-    if (end !== undefined) ended.add(runId);
   }
   const named = await Promise.all([...cursors.keys()].map((runId) => store.runs.inSession(sessionId, runId)));
   const known = named.flatMap((run) => run ?? []);
   for (const runId of cursors.keys()) if (!known.some((run) => run.runId === runId)) cursors.delete(runId);
   const last = known.toSorted((a, b) => a.order - b.order).at(-1);
-  if (!last) return { after: await store.runs.lastOrder(sessionId), cursors, ended };
-  const newest = { run: last, index: cursors.get(last.runId)!, hasEnd: ended.has(last.runId) };
-  return { after: last.order, cursors, ended, newest };
+  if (!last) return { after: await store.runs.lastOrder(sessionId), cursors };
+  return { after: last.order, cursors, newest: { run: last, index: cursors.get(last.runId)! } };
 }
