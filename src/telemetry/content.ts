@@ -43,10 +43,10 @@ export class Content {
   text(kind: ContentKind, text: string): string | undefined {
     const { content, redact, logger } = this.#rules;
     if (!content) return undefined;
-    const short = text.length > longestText ? cut(text) : text;
-    if (!redact) return short;
+    if (!redact) return cut(text);
     try {
-      return redact(short, { kind, ...this.#source });
+      // The whole text: a rule must see what stands across the cut.
+      return cut(redact(text, { kind, ...this.#source }));
     } catch (error) {
       logger.warn({ err: error, run_id: this.#source.runId, kind }, "redaction failed; the text is left out");
       return "[not recorded: its redaction failed]";
@@ -94,17 +94,18 @@ export class Content {
       const args = this.text("tool_arguments", call.function.arguments);
       parts.push({ type: "tool_call", id: call.call_id, name: call.function.name, arguments: args });
     }
-    for (const file of message.files ?? []) parts.push(filePart(file, "document"));
-    for (const file of message.images ?? []) parts.push(filePart(file, "image"));
-    for (const file of message.audio ?? []) parts.push(filePart(file, "audio"));
+    for (const file of message.files ?? []) parts.push(this.#file(kind, file, "document"));
+    for (const file of message.images ?? []) parts.push(this.#file(kind, file, "image"));
+    for (const file of message.audio ?? []) parts.push(this.#file(kind, file, "audio"));
     return parts;
+  }
+
+  #file(kind: ContentKind, { mime_type, url }: MediaReference, modality: string): Part {
+    return { type: "uri", modality, mime_type, uri: this.text(kind, url) };
   }
 }
 
-function filePart({ mime_type, url }: MediaReference, modality: string): Part {
-  return { type: "uri", modality, mime_type, uri: url };
-}
-
 function cut(text: string): string {
+  if (text.length <= longestText) return text;
   return `${text.slice(0, longestText)}… [${text.length - longestText} more characters are not recorded]`;
 }

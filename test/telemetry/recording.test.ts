@@ -1,4 +1,5 @@
 import { Writable } from "node:stream";
+import type { ReadableSpan, SpanProcessor } from "@opentelemetry/sdk-trace";
 import { Agent, AgentOS, type ContentSource, EchoModel, PostgresDb, SqliteDb } from "agentos-ts";
 import { pino } from "pino";
 import { describe, expect, test, vi } from "vitest";
@@ -19,6 +20,20 @@ function logOf(level = "info") {
     },
   });
   return { lines, logger: pino({ level }, sink) };
+}
+
+/** Keeps what has ended. */
+class SimpleSpans implements SpanProcessor {
+  readonly #ended: ReadableSpan[];
+  constructor(ended: ReadableSpan[]) {
+    this.#ended = ended;
+  }
+  onStart(): void {}
+  onEnd(span: ReadableSpan): void {
+    this.#ended.push(span);
+  }
+  async forceFlush(): Promise<void> {}
+  async shutdown(): Promise<void> {}
 }
 
 const secret = 'my card is 4111-1111 [[tool=add {"a":4111,"b":1}]] [[tool=boom {}]]';
@@ -76,6 +91,30 @@ describe("what is recorded", () => {
       expect.objectContaining({ msg: expect.stringContaining("redaction failed") }),
     );
     await server.close();
+  });
+
+  test("redaction sees whole texts, also across the length that is kept, and the addresses of files", async () => {
+    const ended: ReadableSpan[] = [];
+    const server = await startServer({
+      os: {
+        traces: {
+          redact: (text) => text.replaceAll(/\d{16}/g, "[card]").replaceAll(/\/media\/.*/g, "[file]"),
+          spanProcessors: [new SimpleSpans(ended)],
+        },
+      },
+    });
+    const form = new FormData();
+    form.set("message", `${"x".repeat(32 * 1024 - 8)}4111111111111111${"y".repeat(100)}`);
+    form.set("stream", "false");
+    form.set("files", new File(["hello"], "a.txt", { type: "text/plain" }));
+    const answer = await fetch(`${server.url}/agents/copilot/runs`, { method: "POST", body: form });
+    expect(answer.status).toBe(200);
+    await server.close();
+    const recorded = JSON.stringify(ended.map(({ attributes }) => attributes));
+    expect(recorded).toContain("more characters are not recorded");
+    expect(recorded).not.toContain("4111");
+    expect(recorded).toContain('\\"uri\\":\\"[file]\\"');
+    expect(recorded).not.toContain("/media/");
   });
 
   test("with traces off none are stored", async () => {
