@@ -1,26 +1,13 @@
-import { Writable } from "node:stream";
 import type { ReadableSpan, SpanProcessor } from "@opentelemetry/sdk-trace";
 import { Agent, AgentOS, type ContentSource, EchoModel, PostgresDb, SqliteDb } from "agentos-ts";
-import { pino } from "pino";
 import { describe, expect, test, vi } from "vitest";
 import { engines } from "../support/engines.ts";
+import { logOf } from "../support/log-of.ts";
 import { add, boom } from "../support/run-tools.ts";
 import { query } from "../support/second-connection.ts";
 import { startServer } from "../support/server.ts";
 import { proxyOf } from "../support/tcp-proxy.ts";
 import { finished, flat, Traces } from "../support/traces.ts";
-
-/** What a server's log says, as objects. */
-function logOf(level = "info") {
-  const lines: Record<string, unknown>[] = [];
-  const sink = new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      lines.push(JSON.parse(chunk.toString()));
-      done();
-    },
-  });
-  return { lines, logger: pino({ level }, sink) };
-}
 
 /** Keeps what has ended. */
 class SimpleSpans implements SpanProcessor {
