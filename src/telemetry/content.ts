@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { MediaReference, Message } from "../events/messages.ts";
+import type { LogIds } from "./log-ids.ts";
 
 /** What a text of a trace is. */
 export type ContentKind = "instructions" | "input" | "output" | "tool_arguments" | "tool_result" | "error";
@@ -33,10 +34,12 @@ type Part = Record<string, unknown>;
 export class Content {
   readonly #rules: ContentRules;
   readonly #source: Omit<ContentSource, "kind">;
+  readonly #logIds: LogIds;
 
-  constructor(rules: ContentRules, source: Omit<ContentSource, "kind">) {
+  constructor(rules: ContentRules, source: Omit<ContentSource, "kind">, logIds: LogIds) {
     this.#rules = rules;
     this.#source = source;
+    this.#logIds = logIds;
   }
 
   /** A text as it may be recorded; undefined where contents are left out. */
@@ -48,7 +51,7 @@ export class Content {
       // The whole text: a rule must see what stands across the cut.
       return cut(redact(text, { kind, ...this.#source }));
     } catch (error) {
-      logger.warn({ err: error, run_id: this.#source.runId, kind }, "redaction failed; the text is left out");
+      logger.warn({ err: error, ...this.#logIds, kind }, "redaction failed; the text is left out");
       return "[not recorded: its redaction failed]";
     }
   }

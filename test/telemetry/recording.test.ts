@@ -75,7 +75,12 @@ describe("what is recorded", () => {
     );
     expect(seen[0]).toMatchObject({ runId: run.run_id, sessionId: "r1", agentId: "copilot", userId: "ada" });
     expect(lines).toContainEqual(
-      expect.objectContaining({ msg: expect.stringContaining("redaction failed") }),
+      expect.objectContaining({
+        msg: expect.stringContaining("redaction failed"),
+        run_id: run.run_id,
+        session_id: "r1",
+        trace_id: trace.trace_id,
+      }),
     );
     await server.close();
   });
