@@ -1,6 +1,7 @@
 import type { Kysely, Selectable } from "kysely";
 import { type AgentOSError, CrashedTooOftenError, RunCancelledError, ServerStoppedError } from "../errors.ts";
 import type { Engine } from "./engine.ts";
+import type { NamedRow } from "./queue.ts";
 import type { Tables } from "./schema.ts";
 import { ending } from "./stored-end.ts";
 
@@ -12,12 +13,12 @@ const mostCrashes = 3;
 
 /** What became of the runs of processes that are no longer alive. */
 export interface Swept {
-  /** Ids of runs that ended: as `error`, or as `cancelled` where that was asked for. */
-  ended: string[];
-  /** Ids of background runs that wait for another process now. */
-  requeued: string[];
+  /** Runs that ended: as `error`, or as `cancelled` where that was asked for. */
+  ended: NamedRow[];
+  /** Background runs that wait for another process now. */
+  requeued: NamedRow[];
   /** Runs that should have ended and did not. They are tried again with the next sweep. */
-  failed: { runId: string; error: unknown }[];
+  failed: { run: NamedRow; error: unknown }[];
 }
 
 /** Which processes are alive, and what becomes of the runs of those that are not. All times are the database's. */
@@ -77,30 +78,30 @@ export class Leases {
 
   /** @returns whether there may be more */
   async #sweepBatch(swept: Swept): Promise<boolean> {
-    const failed = swept.failed.map(({ runId }) => runId);
-    const ending: string[] = [];
+    const failed = swept.failed.map(({ run }) => run.run_id);
+    const ending: NamedRow[] = [];
     const found = await this.#engine.transaction(async (db) => {
       const orphans =
         failed.length === 0 ? this.#orphans(db) : this.#orphans(db).where("run_id", "not in", failed);
       const rows = await this.#engine.lockedByNobody(orphans).execute();
       ending.length = 0;
-      const requeued: string[] = [];
+      const requeued: NamedRow[] = [];
       for (const row of rows) {
-        if (endOf(row)) ending.push(row.run_id);
+        if (endOf(row)) ending.push(named(row));
         else {
           await this.#requeue(db, row);
-          requeued.push(row.run_id);
+          requeued.push(named(row));
         }
       }
       return { count: rows.length, requeued };
     });
     swept.requeued.push(...found.requeued);
     // Each by itself: one that cannot be ended, or whose log takes too long to read, must not keep the others back.
-    for (const runId of ending) {
+    for (const run of ending) {
       try {
-        if (await this.#end(runId)) swept.ended.push(runId);
+        if (await this.#end(run.run_id)) swept.ended.push(run);
       } catch (error) {
-        swept.failed.push({ runId, error });
+        swept.failed.push({ run, error });
         // Looked for anew, so that a database that is away ends the sweep instead of failing each of them.
         return true;
       }
@@ -152,6 +153,10 @@ export class Leases {
       )
       .limit(batch);
   }
+}
+
+function named({ run_id, session_id, traceparent }: NamedRow): NamedRow {
+  return { run_id, session_id, traceparent };
 }
 
 /** Why a run of a dead process ends; undefined where another process goes on with it. */

@@ -11,6 +11,9 @@ import { ending } from "./stored-end.ts";
 /** The row of a run. */
 export type RunRow = Selectable<Tables["runs"]>;
 
+/** What names a run in the server's log. */
+export type NamedRow = Pick<RunRow, "run_id" | "session_id" | "traceparent">;
+
 /** A run that this process may begin or go on with. */
 export interface ClaimedRun {
   row: RunRow;
@@ -177,16 +180,19 @@ export class Queue {
   /** The runs that the database holds for a process's. */
   async heldBy(
     nodeId: string,
-  ): Promise<{ runId: string; attempt: number; background: boolean; cancelRequested: boolean }[]> {
+  ): Promise<
+    { runId: string; named: NamedRow; attempt: number; background: boolean; cancelRequested: boolean }[]
+  > {
     const rows = await this.#engine.db
       .selectFrom("runs")
-      .select(["run_id", "attempt", "background", "cancel_requested_at"])
+      .select(["run_id", "session_id", "traceparent", "attempt", "background", "cancel_requested_at"])
       .where("node_id", "=", nodeId)
       .where("status", "in", ["pending", "running"])
       .where("node_id", "is not", null)
       .execute();
     return rows.map((row) => ({
       runId: row.run_id,
+      named: { run_id: row.run_id, session_id: row.session_id, traceparent: row.traceparent },
       attempt: row.attempt,
       background: row.background === 1,
       cancelRequested: row.cancel_requested_at !== null,

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { Leases } from "../db/leases.ts";
 import { LeaseLostError } from "../errors.ts";
+import { logIdsOf } from "../telemetry/log-ids.ts";
 
 /** How this process shows that it is alive. Milliseconds. */
 export interface LeaseOptions {
@@ -135,10 +136,10 @@ export class NodeLease {
     // Whoever was cut off from the database was so hardly alone: the others are given time to say that they live.
     if (performance.now() - this.#regainedAt < options.lease) return;
     const { ended, requeued, failed } = await leases().sweep();
-    for (const run_id of ended) logger.warn({ run_id }, "ended a run whose server had stopped");
-    for (const run_id of requeued) logger.warn({ run_id }, "a run whose server had stopped waits again");
-    for (const { runId, error } of failed) {
-      logger.error({ err: error, run_id: runId }, "a run whose server had stopped could not be ended");
+    for (const run of ended) logger.warn(logIdsOf(run), "ended a run whose server had stopped");
+    for (const run of requeued) logger.warn(logIdsOf(run), "a run whose server had stopped waits again");
+    for (const { run, error } of failed) {
+      logger.error({ err: error, ...logIdsOf(run) }, "a run whose server had stopped could not be ended");
     }
     if (requeued.length > 0) onRequeued();
   }

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { Queue } from "../db/queue.ts";
 import { RunCancelledError, ServerStoppedError } from "../errors.ts";
+import { logIdsOf } from "../telemetry/log-ids.ts";
 import type { LiveRun } from "./live-run.ts";
 
 /** What is compared. */
@@ -39,7 +40,7 @@ export class Reconciler {
       } else if (!isArriving(runId)) {
         if (!before.has(runId)) this.#unknown.add(runId);
         else {
-          logger.warn({ run_id: runId }, "gives back a run that it does not know");
+          logger.warn(logIdsOf(held.named), "gives back a run that it does not know");
           if (background) await queue().release(runId, attempt);
           else await queue().end(runId, attempt, new ServerStoppedError());
         }

@@ -5,6 +5,7 @@ import { openPrincipal } from "../db/principal.ts";
 import type { ClaimedRun, RunRow } from "../db/queue.ts";
 import type { Store } from "../db/store.ts";
 import { AgentOSError, RunFaultError, UnavailableError } from "../errors.ts";
+import { logIdsOf } from "../telemetry/log-ids.ts";
 import { LiveRun } from "./live-run.ts";
 import type { LogWriter } from "./log-writer.ts";
 import { identityOf, type RestoredRun, restore } from "./restore.ts";
@@ -47,10 +48,10 @@ export async function takeUp(
       store,
     };
   } catch (error) {
-    logger.error({ err: error, run_id: row.run_id }, "a background run could not be taken up");
+    logger.error({ err: error, ...logIdsOf(row) }, "a background run could not be taken up");
     await giveUp(db, row, error).catch((failure: unknown) =>
       // It is given back with the next beat: the database holds it for this process's, which does not know it.
-      logger.error({ err: failure, run_id: row.run_id }, "nor could it be given back"),
+      logger.error({ err: failure, ...logIdsOf(row) }, "nor could it be given back"),
     );
     return undefined;
   }

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { MediaReference, Message } from "../events/messages.ts";
+import type { LogIds } from "./log-ids.ts";
 
 /** What a text of a trace is. */
 export type ContentKind = "instructions" | "input" | "output" | "tool_arguments" | "tool_result" | "error";
@@ -33,22 +34,24 @@ type Part = Record<string, unknown>;
 export class Content {
   readonly #rules: ContentRules;
   readonly #source: Omit<ContentSource, "kind">;
+  readonly #logIds: LogIds;
 
-  constructor(rules: ContentRules, source: Omit<ContentSource, "kind">) {
+  constructor(rules: ContentRules, source: Omit<ContentSource, "kind">, logIds: LogIds) {
     this.#rules = rules;
     this.#source = source;
+    this.#logIds = logIds;
   }
 
   /** A text as it may be recorded; undefined where contents are left out. */
   text(kind: ContentKind, text: string): string | undefined {
     const { content, redact, logger } = this.#rules;
     if (!content) return undefined;
-    const short = text.length > longestText ? cut(text) : text;
-    if (!redact) return short;
+    if (!redact) return cut(text);
     try {
-      return redact(short, { kind, ...this.#source });
+      // The whole text: a rule must see what stands across the cut.
+      return cut(redact(text, { kind, ...this.#source }));
     } catch (error) {
-      logger.warn({ err: error, run_id: this.#source.runId, kind }, "redaction failed; the text is left out");
+      logger.warn({ err: error, ...this.#logIds, kind }, "redaction failed; the text is left out");
       return "[not recorded: its redaction failed]";
     }
   }
@@ -94,17 +97,18 @@ export class Content {
       const args = this.text("tool_arguments", call.function.arguments);
       parts.push({ type: "tool_call", id: call.call_id, name: call.function.name, arguments: args });
     }
-    for (const file of message.files ?? []) parts.push(filePart(file, "document"));
-    for (const file of message.images ?? []) parts.push(filePart(file, "image"));
-    for (const file of message.audio ?? []) parts.push(filePart(file, "audio"));
+    for (const file of message.files ?? []) parts.push(this.#file(kind, file, "document"));
+    for (const file of message.images ?? []) parts.push(this.#file(kind, file, "image"));
+    for (const file of message.audio ?? []) parts.push(this.#file(kind, file, "audio"));
     return parts;
+  }
+
+  #file(kind: ContentKind, { mime_type, url }: MediaReference, modality: string): Part {
+    return { type: "uri", modality, mime_type, uri: this.text(kind, url) };
   }
 }
 
-function filePart({ mime_type, url }: MediaReference, modality: string): Part {
-  return { type: "uri", modality, mime_type, uri: url };
-}
-
 function cut(text: string): string {
+  if (text.length <= longestText) return text;
   return `${text.slice(0, longestText)}… [${text.length - longestText} more characters are not recorded]`;
 }

@@ -5,4 +5,4 @@
 export { Meters, metricsText } from "./meters.ts";
 export { otlpProcessor } from "./otlp.ts";
 export { activeTraceparent, ownTracer, remoteSpan } from "./provider.ts";
-export { RunSpans, traceIdOf } from "./run-spans.ts";
+export { RunSpans } from "./run-spans.ts";

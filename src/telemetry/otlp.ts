@@ -1,4 +1,5 @@
-import { type ExportResult, ExportResultCode } from "@opentelemetry/core";
+import { TraceFlags } from "@opentelemetry/api";
+import { type ExportResult, ExportResultCode, getNumberFromEnv } from "@opentelemetry/core";
 import {
   BatchSpanProcessor,
   type ReadableSpan,
@@ -10,11 +11,17 @@ import type { Logger } from "pino";
 /** Milliseconds that a span may wait for others. */
 const interval = 1000;
 
-/** Spans that may wait. */
+/** Spans that may wait, or be on their way, where `OTEL_BSP_MAX_QUEUE_SIZE` says nothing else. */
 const mostSpans = 8192;
+
+/** Spans in one request at most. */
+const atOnce = 512;
 
 /** Milliseconds between two lines about an endpoint that does not take spans. */
 const tellEvery = 10_000;
+
+/** Milliseconds that a stop waits for the endpoint. */
+const closeLimit = 5000;
 
 /** Sends spans to an OTLP endpoint, and counts those that it did not take. */
 export interface OtlpProcessor extends SpanProcessor {
@@ -30,44 +37,118 @@ export function otlpProcessor(logger: Logger): OtlpProcessor | undefined {
   const endpoint =
     process.env["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] || process.env["OTEL_EXPORTER_OTLP_ENDPOINT"];
   if (!endpoint) return undefined;
-  const exporter = new CountingExporter(logger);
-  const batches = new BatchSpanProcessor({
-    exporter,
-    scheduledDelayMillis: interval,
-    maxQueueSize: mostSpans,
-  });
-  return {
-    get dropped() {
-      return exporter.dropped;
-    },
-    onStart: () => undefined,
-    onEnd: (span) => batches.onEnd(span),
-    forceFlush: () => batches.forceFlush(),
-    shutdown: () => batches.shutdown(),
-  };
+  const limit = getNumberFromEnv("OTEL_BSP_MAX_QUEUE_SIZE") ?? mostSpans;
+  return new CountingProcessor(logger, limit >= 1 ? Math.floor(limit) : mostSpans);
+}
+
+/** Batches of spans, with a count of our own: OpenTelemetry's processor does not tell what it drops. */
+class CountingProcessor implements OtlpProcessor {
+  readonly #logger: Logger;
+  readonly #limit: number;
+  readonly #batches: BatchSpanProcessor;
+  readonly #drained = Promise.withResolvers<void>();
+  /** Spans that wait or are on their way. */
+  #pending = 0;
+  #dropped = 0;
+  #told = 0;
+  #toldAt = Number.NEGATIVE_INFINITY;
+  #isClosing = false;
+  #isClosed = false;
+
+  constructor(logger: Logger, limit: number) {
+    this.#logger = logger;
+    this.#limit = limit;
+    this.#batches = new BatchSpanProcessor({
+      exporter: new LazyExporter((spans, error) => this.#done(spans, error)),
+      scheduledDelayMillis: interval,
+      maxQueueSize: limit,
+      maxExportBatchSize: Math.min(atOnce, limit),
+    });
+  }
+
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  onStart(): void {}
+
+  onEnd(span: ReadableSpan): void {
+    if ((span.spanContext().traceFlags & TraceFlags.SAMPLED) === 0) return;
+    if (this.#isClosing) this.#drop(1, "the server stops");
+    else if (this.#pending >= this.#limit) this.#drop(1, "the endpoint is too slow: too many spans wait");
+    else {
+      this.#pending++;
+      this.#batches.onEnd(span);
+    }
+  }
+
+  forceFlush(): Promise<void> {
+    return this.#batches.forceFlush();
+  }
+
+  /** Sends what waits. What the endpoint has not taken after five seconds is dropped. */
+  async shutdown(): Promise<void> {
+    this.#isClosing = true;
+    if (this.#pending === 0) this.#drained.resolve();
+    const stopped = this.#batches.shutdown();
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, closeLimit);
+    // One batch that fails ends the wait for the others in OpenTelemetry's processor, and not here.
+    await Promise.race([Promise.allSettled([stopped, this.#drained.promise]), late.promise]);
+    clearTimeout(timer);
+    this.#isClosed = true;
+    if (this.#pending > 0) this.#drop(this.#pending, "the server stops, and the endpoint did not answer");
+    else await stopped;
+    if (this.#dropped > this.#told) this.#tell("the server stops");
+  }
+
+  #done(spans: number, error: unknown): void {
+    // Counted as dropped already.
+    if (this.#isClosed) return;
+    this.#pending -= spans;
+    if (error !== undefined) this.#drop(spans, "the endpoint failed", error);
+    if (this.#isClosing && this.#pending === 0) this.#drained.resolve();
+  }
+
+  #drop(spans: number, reason: string, error?: unknown): void {
+    this.#dropped += spans;
+    const now = performance.now();
+    if (now - this.#toldAt < tellEvery) return;
+    this.#toldAt = now;
+    this.#tell(reason, error);
+  }
+
+  #tell(reason: string, error?: unknown): void {
+    const spans = this.#dropped - this.#told;
+    this.#told = this.#dropped;
+    this.#logger.warn(
+      { ...(error !== undefined && { err: error }), reason, spans, spans_in_all: this.#dropped },
+      "the OTLP endpoint did not take spans",
+    );
+  }
 }
 
 /** The exporter of OpenTelemetry, loaded with the first spans, for most servers have no endpoint. */
-class CountingExporter implements SpanExporter {
-  readonly #logger: Logger;
+class LazyExporter implements SpanExporter {
+  readonly #onDone: (spans: number, error: unknown) => void;
   #exporter: Promise<SpanExporter> | undefined;
-  #toldAt = Number.NEGATIVE_INFINITY;
-  dropped = 0;
 
-  constructor(logger: Logger) {
-    this.#logger = logger;
+  /** @param onDone - told of each batch how many spans it had, and why it failed where it did */
+  constructor(onDone: (spans: number, error: unknown) => void) {
+    this.#onDone = onDone;
   }
 
   export(spans: ReadableSpan[], done: (result: ExportResult) => void): void {
     this.#loaded()
       .then((exporter) =>
         exporter.export(spans, (result) => {
-          if (result.code !== ExportResultCode.SUCCESS) this.#failed(spans.length, result.error);
+          const failed = result.code !== ExportResultCode.SUCCESS;
+          this.#onDone(spans.length, failed ? (result.error ?? new Error("The export failed.")) : undefined);
           done(result);
         }),
       )
       .catch((error: Error) => {
-        this.#failed(spans.length, error);
+        this.#onDone(spans.length, error);
         done({ code: ExportResultCode.FAILED, error });
       });
   }
@@ -85,16 +166,5 @@ class CountingExporter implements SpanExporter {
       ({ OTLPTraceExporter }) => new OTLPTraceExporter(),
     );
     return this.#exporter;
-  }
-
-  #failed(spans: number, error: unknown): void {
-    this.dropped += spans;
-    const now = performance.now();
-    if (now - this.#toldAt < tellEvery) return;
-    this.#toldAt = now;
-    this.#logger.warn(
-      { err: error, spans, spans_in_all: this.dropped },
-      "the OTLP endpoint did not take spans",
-    );
   }
 }

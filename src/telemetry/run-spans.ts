@@ -18,6 +18,7 @@ import type { RunPaused, TerminalEventBody } from "../events/run-events.ts";
 import type { ToolExecution } from "../events/tool-execution.ts";
 import { attributes as a, operations } from "./attributes.ts";
 import type { Content } from "./content.ts";
+import { traceIdOf } from "./log-ids.ts";
 import { remoteSpan, startTrace } from "./provider.ts";
 import { withoutSecrets } from "./secrets.ts";
 import type { SpanOutlets } from "./span-outlets.ts";
@@ -396,11 +397,6 @@ export class RunSpans implements SpanSink, TraceSource {
 function exact(milliseconds: number): HrTime {
   const seconds = Math.floor(milliseconds / 1000);
   return [seconds, Math.round((milliseconds - seconds * 1000) * 1e6)];
-}
-
-/** The trace of a run that nobody's span is above: whoever goes on with the run finds the same. */
-export function traceIdOf(runId: string): string {
-  return runId.replace(/^run_/, "").replaceAll("-", "");
 }
 
 function usageOf(usage: TokenUsage): Attributes {

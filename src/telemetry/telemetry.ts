@@ -6,6 +6,7 @@ import type { Message } from "../events/messages.ts";
 import type { RunMetrics, TokenUsage } from "../events/metrics.ts";
 import type { RunEventBody, TerminalEventBody } from "../events/run-events.ts";
 import { Content, type ContentRules, type ContentSource } from "./content.ts";
+import { type LogIds, logIdsOf, traceIdOf } from "./log-ids.ts";
 import type { Measured, MeteredRun, Meters } from "./meters.ts";
 import type { OtlpProcessor } from "./otlp.ts";
 import { costOf, type Prices, priced } from "./prices.ts";
@@ -106,7 +107,7 @@ export class Telemetry {
   begin(run: TracedRun & MeteredRun): RunTelemetry {
     this.usage.start();
     const spans = this.#spansOf(run);
-    const { remoteSpan, traceIdOf } = this.#instruments;
+    const { remoteSpan } = this.#instruments;
     const traceId = spans?.traceId ?? remoteSpan(run.traceparent)?.traceId ?? traceIdOf(run.runId);
     return new RunTelemetry(run, traceId, this, spans);
   }
@@ -117,14 +118,14 @@ export class Telemetry {
    * @param agentName - where its agent is served here
    */
   ended(end: StoredEnd, agentName: string | undefined): void {
-    const { run_id, session_id } = end.row;
+    const { run_id } = end.row;
     // Its end was told when it could not be stored.
     if (this.#unstored.delete(run_id)) return;
     // It may have been ended as the database was opened, before all else.
     this.load()
       .then(() => this.begin(endedRun(end, agentName)).event(end.event))
       .catch((error: unknown) =>
-        this.logger.warn({ err: error, run_id, session_id }, "the end of a run is not traced"),
+        this.logger.warn({ err: error, ...logIdsOf(end.row) }, "the end of a run is not traced"),
       );
   }
 
@@ -150,7 +151,7 @@ export class Telemetry {
     try {
       return this.#traces?.begin(run);
     } catch (error) {
-      this.logger.warn({ err: error, run_id: run.runId, session_id: run.sessionId }, "a run is not traced");
+      this.logger.warn({ err: error, ...logIdsOfRun(run) }, "a run is not traced");
       return undefined;
     }
   }
@@ -200,7 +201,7 @@ class Tracing {
     const { RunSpans, ownTracer } = this.#instruments;
     return new RunSpans(run, {
       tracer: ownTracer(),
-      content: new Content(this.#rules, source),
+      content: new Content(this.#rules, source, logIdsOfRun(run)),
       writer: this.#writer,
       outlets: this.#outlets,
     });
@@ -321,9 +322,16 @@ export class RunTelemetry {
       work();
     } catch (error) {
       const { runId: run_id, sessionId: session_id } = this.#run;
-      this.#telemetry.logger.warn({ err: error, run_id, session_id }, "telemetry of a run failed");
+      this.#telemetry.logger.warn(
+        { err: error, run_id, session_id, trace_id: this.traceId },
+        "telemetry of a run failed",
+      );
     }
   }
+}
+
+function logIdsOfRun({ runId, sessionId, traceparent }: TracedRun): LogIds {
+  return logIdsOf({ run_id: runId, session_id: sessionId, traceparent });
 }
 
 const statuses = { RunCompleted: "completed", RunError: "error", RunCancelled: "cancelled" } as const;

@@ -18,8 +18,11 @@ describe.each(engines)("on $name", (engine) => {
     await refuseChanges(engine, location, "NEW.run_id IN ('run_0', 'run_3')");
     const { ended, requeued, failed } = await db.leases().sweep();
     expect(requeued).toEqual([]);
-    expect(failed.map(({ runId }) => runId).toSorted()).toEqual(["run_0", "run_3"]);
-    expect(ended.toSorted()).toEqual(ids.filter((id) => id !== "run_0" && id !== "run_3").toSorted());
+    expect(ended[0]).toMatchObject({ session_id: "s", traceparent: null });
+    expect(failed.map(({ run }) => run.run_id).toSorted()).toEqual(["run_0", "run_3"]);
+    expect(ended.map(({ run_id }) => run_id).toSorted()).toEqual(
+      ids.filter((id) => id !== "run_0" && id !== "run_3").toSorted(),
+    );
     const open = await query<{ run_id: string }>(
       engine,
       location,

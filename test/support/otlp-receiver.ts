@@ -27,6 +27,10 @@ export interface OtlpReceiver {
   text(): string;
   /** Answers each request with this from now on. */
   status: number;
+  /** Takes requests from now on without an answer. */
+  hold(): void;
+  /** Answers those, and all later ones. */
+  resume(): void;
   /** Resolves once so many spans have come. */
   received(count: number): Promise<ReceivedSpan[]>;
   close(): Promise<void>;
@@ -36,10 +40,11 @@ export interface OtlpReceiver {
 export async function startOtlpReceiver(): Promise<OtlpReceiver> {
   const waiting: (() => void)[] = [];
   const bodies: Buffer[] = [];
+  let held: (() => void)[] | undefined;
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => {
+    const answer = () => {
       if (request.url === "/v1/traces" && receiver.status === 200) {
         receiver.headers.push(request.headers);
         bodies.push(...chunks);
@@ -47,7 +52,8 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
       }
       response.writeHead(receiver.status, { "content-type": "application/x-protobuf" }).end();
       for (const wake of waiting.splice(0)) wake();
-    });
+    };
+    request.on("end", () => (held ? held.push(answer) : answer()));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const receiver: OtlpReceiver = {
@@ -56,6 +62,14 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
     headers: [],
     text: () => Buffer.concat(bodies).toString("utf8"),
     status: 200,
+    hold() {
+      held = [];
+    },
+    resume() {
+      const answers = held ?? [];
+      held = undefined;
+      for (const answer of answers) answer();
+    },
     async received(count) {
       while (receiver.spans.length < count) await new Promise<void>((resolve) => waiting.push(resolve));
       return receiver.spans;

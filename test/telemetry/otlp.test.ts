@@ -1,7 +1,8 @@
 import { SpanStatusCode, trace } from "@opentelemetry/api";
 import { tool } from "agentos-ts";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import * as z from "zod";
+import { logOf } from "../support/log-of.ts";
 import { type OtlpReceiver, startOtlpReceiver } from "../support/otlp-receiver.ts";
 import { add } from "../support/run-tools.ts";
 import { startServer, type TestServer } from "../support/server.ts";
@@ -40,8 +41,8 @@ beforeEach(async () => {
   server = await startServer({ agent: { tools: [add, lookUp] } });
 });
 afterEach(async () => {
-  vi.unstubAllEnvs();
   await server.close();
+  vi.unstubAllEnvs();
   await receiver.close();
 });
 
@@ -176,6 +177,45 @@ test("an endpoint that takes no spans harms no run, and what it did not take is 
     return /^agentos_spans_dropped_total (\d+)$/m.exec(text)?.[1];
   };
   await vi.waitFor(async () => expect(await dropped()).toBe("2"), { timeout: 10_000, interval: 50 });
+});
+
+describe("an endpoint that does not answer", () => {
+  const { lines, logger } = logOf("warn");
+  let slow: TestServer;
+
+  beforeEach(async () => {
+    lines.length = 0;
+    receiver.hold();
+    vi.stubEnv("OTEL_BSP_MAX_QUEUE_SIZE", "4");
+    slow = await startServer({ os: { logger } });
+    for (let i = 0; i < 5; i++) await finished(slow, { message: `${i}` });
+  });
+  afterEach(() => slow.close());
+
+  const told = () => lines.filter(({ msg }) => msg === "the OTLP endpoint did not take spans");
+
+  test("is sent what there is room for, and the rest is counted and logged", async () => {
+    await vi.waitFor(
+      async () => {
+        const text = await (await fetch(`${slow.url}/metrics/prometheus`)).text();
+        expect(text).toMatch(/^agentos_spans_dropped_total 6$/m);
+      },
+      { timeout: 5000, interval: 50 },
+    );
+    expect(told()).toHaveLength(1);
+    receiver.resume();
+    await receiver.received(4);
+    await slow.os.close();
+    expect(receiver.spans).toHaveLength(4);
+    expect(told().at(-1)).toMatchObject({ spans_in_all: 6 });
+  });
+
+  test("holds up a stop for five seconds at most, and what it had not taken is counted and logged", async () => {
+    const start = performance.now();
+    await slow.os.close();
+    expect(performance.now() - start).toBeLessThan(8000);
+    expect(told().at(-1)).toMatchObject({ spans_in_all: 10 });
+  });
 });
 
 test("agents that call agents are one trace, each run below the tool that asked for it", async () => {

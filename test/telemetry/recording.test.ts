@@ -1,24 +1,26 @@
-import { Writable } from "node:stream";
+import type { ReadableSpan, SpanProcessor } from "@opentelemetry/sdk-trace";
 import { Agent, AgentOS, type ContentSource, EchoModel, PostgresDb, SqliteDb } from "agentos-ts";
-import { pino } from "pino";
 import { describe, expect, test, vi } from "vitest";
 import { engines } from "../support/engines.ts";
+import { logOf } from "../support/log-of.ts";
 import { add, boom } from "../support/run-tools.ts";
 import { query } from "../support/second-connection.ts";
 import { startServer } from "../support/server.ts";
 import { proxyOf } from "../support/tcp-proxy.ts";
 import { finished, flat, Traces } from "../support/traces.ts";
 
-/** What a server's log says, as objects. */
-function logOf(level = "info") {
-  const lines: Record<string, unknown>[] = [];
-  const sink = new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      lines.push(JSON.parse(chunk.toString()));
-      done();
-    },
-  });
-  return { lines, logger: pino({ level }, sink) };
+/** Keeps what has ended. */
+class SimpleSpans implements SpanProcessor {
+  readonly #ended: ReadableSpan[];
+  constructor(ended: ReadableSpan[]) {
+    this.#ended = ended;
+  }
+  onStart(): void {}
+  onEnd(span: ReadableSpan): void {
+    this.#ended.push(span);
+  }
+  async forceFlush(): Promise<void> {}
+  async shutdown(): Promise<void> {}
 }
 
 const secret = 'my card is 4111-1111 [[tool=add {"a":4111,"b":1}]] [[tool=boom {}]]';
@@ -73,9 +75,38 @@ describe("what is recorded", () => {
     );
     expect(seen[0]).toMatchObject({ runId: run.run_id, sessionId: "r1", agentId: "copilot", userId: "ada" });
     expect(lines).toContainEqual(
-      expect.objectContaining({ msg: expect.stringContaining("redaction failed") }),
+      expect.objectContaining({
+        msg: expect.stringContaining("redaction failed"),
+        run_id: run.run_id,
+        session_id: "r1",
+        trace_id: trace.trace_id,
+      }),
     );
     await server.close();
+  });
+
+  test("redaction sees whole texts, also across the length that is kept, and the addresses of files", async () => {
+    const ended: ReadableSpan[] = [];
+    const server = await startServer({
+      os: {
+        traces: {
+          redact: (text) => text.replaceAll(/\d{16}/g, "[card]").replaceAll(/\/media\/.*/g, "[file]"),
+          spanProcessors: [new SimpleSpans(ended)],
+        },
+      },
+    });
+    const form = new FormData();
+    form.set("message", `${"x".repeat(32 * 1024 - 8)}4111111111111111${"y".repeat(100)}`);
+    form.set("stream", "false");
+    form.set("files", new File(["hello"], "a.txt", { type: "text/plain" }));
+    const answer = await fetch(`${server.url}/agents/copilot/runs`, { method: "POST", body: form });
+    expect(answer.status).toBe(200);
+    await server.close();
+    const recorded = JSON.stringify(ended.map(({ attributes }) => attributes));
+    expect(recorded).toContain("more characters are not recorded");
+    expect(recorded).not.toContain("4111");
+    expect(recorded).toContain('\\"uri\\":\\"[file]\\"');
+    expect(recorded).not.toContain("/media/");
   });
 
   test("with traces off none are stored", async () => {
