@@ -40,7 +40,7 @@ export class TraceWriter {
   #bytes = 0;
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> | undefined;
-  #closing = false;
+  #closing: Promise<void> | undefined;
   #giveUp = new AbortController();
   #dropped = 0;
   #told = 0;
@@ -97,27 +97,30 @@ export class TraceWriter {
   }
 
   /**
-   * Writes what waits, and waits for it.
+   * Writes what waits, and waits for it. Called again meanwhile, it waits for the same end.
    *
    * @param limit - milliseconds, after which the rest is dropped
    */
-  async close(limit = 5000): Promise<void> {
-    if (!this.#closing) {
-      this.#closing = true;
-      const timer = setTimeout(() => this.#giveUp.abort(), limit);
+  close(limit = 5000): Promise<void> {
+    this.#closing ??= this.#writeRest(limit).finally(() => {
+      this.#closing = undefined;
+    });
+    return this.#closing;
+  }
+
+  async #writeRest(limit: number): Promise<void> {
+    const timer = setTimeout(() => this.#giveUp.abort(), limit);
+    this.#collect();
+    while (this.#waiting.length > 0 || this.#writing) {
+      if (!this.#writing) this.#start();
+      await this.#writing;
       this.#collect();
-      while (this.#waiting.length > 0 || this.#writing) {
-        if (!this.#writing) this.#start();
-        await this.#writing;
-        this.#collect();
-      }
-      clearTimeout(this.#timer);
-      this.#timer = undefined;
-      clearTimeout(timer);
-      if (this.#dropped > this.#told) this.#tell();
-      this.#closing = false;
-      this.#giveUp = new AbortController();
     }
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    clearTimeout(timer);
+    if (this.#dropped > this.#told) this.#tell();
+    this.#giveUp = new AbortController();
   }
 
   #start(): void {

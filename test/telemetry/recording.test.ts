@@ -211,6 +211,32 @@ test("span processors that fail lose their spans, and nothing else: the run is a
   await server.close();
 });
 
+test.each(engines)(
+  "on $name, a database that is closed while its server stops waits for the traces too",
+  async (engine) => {
+    const location = await engine.createLocation();
+    const db = engine.connect(location);
+    const server = await startServer({ db });
+    await finished(server, { message: "hi" });
+    const traces = db.traces();
+    const writing = Promise.withResolvers<void>();
+    vi.spyOn(db, "traces").mockReturnValue({
+      sweep: (before, atOnce) => traces.sweep(before, atOnce),
+      async write(batch) {
+        writing.resolve();
+        // Time enough to close the database beside it.
+        for (let turn = 0; turn < 500; turn++) await new Promise((resolve) => setImmediate(resolve));
+        await traces.write(batch);
+      },
+    });
+    const stopped = server.close();
+    await writing.promise;
+    await db.close();
+    await stopped;
+    expect(await query(engine, location, "SELECT run_id FROM traces")).toHaveLength(1);
+  },
+);
+
 describe("a database that is away", () => {
   test("loses spans at worst: they are written when it is back, and counted where they are not", async () => {
     const direct = await engines[1]!.createLocation();
