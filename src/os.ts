@@ -235,7 +235,11 @@ export class AgentOS {
       worker: place && String(place.number),
     });
     const agents = served(options.agents);
-    this.db.onStoredEnd((end) => telemetry.ended(end, agents.get(end.row.agent_id)?.name));
+    this.db.onStoredEnd((end) => {
+      const { agent_id, user_id } = end.row;
+      telemetry.ended(end, agents.get(agent_id)?.name);
+      this.#served.meter?.used(user_id ?? undefined, end.event.metrics.total_tokens);
+    });
     const runner = new DurableRunner({
       db: this.db,
       logger,

@@ -187,6 +187,18 @@ describe.each(engines)("on $name", (engine) => {
     }
   });
 
+  test("a run that is cancelled while it is paused is counted for its user", async () => {
+    const [server] = await nodes(engine, { perUser: { tokensPerDay: 100_000 } }, { tools: [wipe] });
+    const ada = await ofUser("ada");
+    const paused = await (await run(server!, ada, { message: '[[tool=wipe {"path":"/"}]]' })).json();
+    expect(paused.status).toBe("paused");
+    await fetch(`${server!.url}/agents/copilot/runs/${paused.run_id}/cancel`, {
+      method: "POST",
+      headers: ada,
+    });
+    await expect.poll(() => spent(server!, "user:ada")).toBe(paused.metrics.total_tokens);
+  });
+
   test("what asks a model after a run is counted for the run's user", async () => {
     const agent = { autoNameSessions: true, enableSessionSummaries: true };
     const [server] = await nodes(engine, { perUser: { tokensPerDay: 100_000 } }, agent);

@@ -132,7 +132,7 @@ export class Meter {
     if (user) void this.#countRun(user, run);
   }
 
-  /** Something that follows a run has used tokens: they are its user's. */
+  /** Tokens were used by what follows a run, or by one that ended in no process: they are its user's. */
   used(userId: string | undefined, tokens: number): void {
     const user = this.#user(userId);
     if (user) void this.#count(user, tokens);
