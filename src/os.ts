@@ -11,7 +11,7 @@ import { isJsonObject } from "./events/json.ts";
 import { createApp } from "./http/app.ts";
 import { Authenticator, type AuthenticatorParts } from "./http/auth/authenticator.ts";
 import { type AuthorizationOptions, authorizationShape } from "./http/auth/options.ts";
-import type { Served } from "./http/served.ts";
+import { type Served, serverStoreOf } from "./http/served.ts";
 import { Meter } from "./http/usage/meter.ts";
 import { checkUsage, type UsageOptions, usageShape } from "./http/usage/options.ts";
 import { loadConnections } from "./models/connections.ts";
@@ -253,10 +253,7 @@ export class AgentOS {
       onUsed: (userId, tokens) => this.#served.meter?.used(userId, tokens),
     });
     const access = {
-      serverStore: async () => {
-        await this.db.open();
-        return this.db.serverStore();
-      },
+      serverStore: () => serverStoreOf(this),
       proxies: options.trustedProxies ?? readSetting("AGENTOS_TRUSTED_PROXIES"),
       logger,
     };

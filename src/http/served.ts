@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { AgentDefinition } from "../agent/definition.ts";
 import type { Database } from "../db/database.ts";
 import type { Principal } from "../db/principal.ts";
+import type { ServerStore } from "../db/server-store.ts";
 import type { Store } from "../db/store.ts";
 import { NotFoundError } from "../errors.ts";
 import type { DurableRunner } from "../runs/runner.ts";
@@ -80,6 +81,12 @@ export function ownerOf(c: Context, named: string | undefined): string | undefin
 export async function storeOf(served: Served, c: Context, named?: string): Promise<Store> {
   await served.db.open();
   return served.db.storeFor(principalOf(c, named));
+}
+
+/** What the server keeps of its own, once the database is open. */
+export async function serverStoreOf({ db }: Pick<Served, "db">): Promise<ServerStore> {
+  await db.open();
+  return db.serverStore();
 }
 
 /** Whether the caller may see what an agent did: one scope for this agent is enough. */

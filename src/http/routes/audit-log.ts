@@ -2,7 +2,7 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { AuditEntry } from "../../db/stores/audit-log.ts";
 import { jsonResponse } from "../describe.ts";
 import { optionalIdentifier } from "../identifiers.ts";
-import type { Served } from "../served.ts";
+import { type Served, serverStoreOf } from "../served.ts";
 
 const entrySchema = z
   .object({
@@ -74,8 +74,8 @@ export function auditLogRoute(app: OpenAPIHono, served: Served): void {
     const { outcome, user_id, limit, cursor } = c.req.valid("query");
     // What was decided a moment ago is in it.
     await served.auth?.audit.flush();
-    await served.db.open();
-    const entries = await served.db.serverStore().audit.list(
+    const { audit } = await serverStoreOf(served);
+    const entries = await audit.list(
       {
         ...(outcome !== undefined && { outcome }),
         ...(user_id !== undefined && { userId: user_id }),

@@ -1,5 +1,4 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import type { ServerStore } from "../../db/server-store.ts";
 import type { ServiceAccount } from "../../db/stores/service-accounts.ts";
 import { ConflictError, ForbiddenError, InvalidRequestError, UnauthorizedError } from "../../errors.ts";
 import { accessOf, type Caller } from "../auth/caller.ts";
@@ -9,7 +8,7 @@ import { createdResponse, errorResponses, jsonResponse } from "../describe.ts";
 import { identifier } from "../identifiers.ts";
 import { jsonBody, withJsonBody } from "../json-body.ts";
 import { pagedSchema, pageMeta, pageQuery } from "../paging.ts";
-import type { Served } from "../served.ts";
+import { type Served, serverStoreOf } from "../served.ts";
 import {
   mintedAccountSchema,
   newServiceAccountBody,
@@ -88,7 +87,7 @@ export function serviceAccountRoutes(app: OpenAPIHono, served: Served): void {
     const body = await jsonBody(c, served, newServiceAccountBody);
     const scopes = [...new Set(body.scopes)];
     refuseScopes(scopes, caller, { ...body, adminScope: served.auth.adminScope });
-    const { accounts } = await serverStore(served);
+    const { accounts } = await serverStoreOf(served);
     const { token, accountId } = newServiceAccountToken();
     const now = Date.now();
     const account: ServiceAccount = {
@@ -111,7 +110,7 @@ export function serviceAccountRoutes(app: OpenAPIHono, served: Served): void {
   app.openapi(list, async (c): Promise<Response> => {
     const { page, limit } = c.req.valid("query");
     const since = performance.now();
-    const store = await serverStore(served);
+    const store = await serverStoreOf(served);
     const { accounts, total } = await store.accounts.list({ limit, offset: (page - 1) * limit });
     return c.json({
       data: accounts.map(presentServiceAccount),
@@ -121,7 +120,7 @@ export function serviceAccountRoutes(app: OpenAPIHono, served: Served): void {
 
   app.openapi(revoke, async (c): Promise<Response> => {
     const { account_id } = c.req.valid("param");
-    await (await serverStore(served)).accounts.revoke(account_id, Date.now());
+    await (await serverStoreOf(served)).accounts.revoke(account_id, Date.now());
     served.auth?.revoked(account_id);
     return c.body(null, 204);
   });
@@ -162,9 +161,4 @@ function isPrivileged(scope: string, adminScope: string): boolean {
     resource === "service_accounts" ||
     ["write", "delete", "admin", "impersonate"].includes(action)
   );
-}
-
-async function serverStore(served: Served): Promise<ServerStore> {
-  await served.db.open();
-  return served.db.serverStore();
 }
