@@ -1,6 +1,5 @@
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import type { AgentDefinition } from "../agent/definition.ts";
 import type { Store } from "../db/store.ts";
 import { NotFoundError } from "../errors.ts";
 import type { Run } from "../events/run.ts";
@@ -22,20 +21,26 @@ interface RunRef {
 }
 
 /** @throws {NotFoundError} when there is no such agent, or no such run for whoever asks */
-export async function runOf(
+export async function runOf(served: Served, c: Context, ref: RunRef): Promise<{ store: Store; run: Run }> {
+  agentOf(served, ref.agent_id);
+  const { store, run } = await findRun(served, c, ref);
+  if (!run) throw new NotFoundError("Run not found");
+  return { store, run };
+}
+
+/** The run for whoever asks, whether its agent is served or not; undefined where there is none. */
+export async function findRun(
   served: Served,
   c: Context,
   { agent_id, run_id, session_id, user_id }: RunRef,
-): Promise<{ agent: AgentDefinition; store: Store; run: Run }> {
-  const agent = agentOf(served, agent_id);
+): Promise<{ store: Store; run: Run | undefined }> {
   const store = await storeOf(served, c, user_id);
   const userId = userOf(c, user_id);
   const found = await store.runs.get({
     runId: run_id,
-    agentId: agent.id,
+    agentId: agent_id,
     ...(session_id !== undefined && { sessionId: session_id }),
     ...(userId !== undefined && { userId }),
   });
-  if (!found) throw new NotFoundError("Run not found");
-  return { agent, store, run: found.run };
+  return { store, run: found?.run };
 }

@@ -12,10 +12,10 @@ import { errorResponses } from "../describe.ts";
 import { fromZod } from "../errors.ts";
 import { hasBody } from "../loose-fields.ts";
 import { presentRun, readerOf, wireStatus } from "../present.ts";
-import { runPath } from "../run-lookup.ts";
+import { findRun, runPath } from "../run-lookup.ts";
 import { isStreamed, streamRun } from "../run-stream.ts";
 import { acceptedRunSchema, runEventSchema, runSchema, toolSchema } from "../schemas.ts";
-import { principalOf, type Served, storeOf, userOf } from "../served.ts";
+import { principalOf, type Served, userOf } from "../served.ts";
 import { submitWithin } from "../usage/submit-run.ts";
 
 const decidedTools = z.array(toolSchema.partial().required({ tool_call_id: true }));
@@ -139,15 +139,8 @@ export function continueRoute(app: OpenAPIHono, served: Served): void {
   ): Promise<AgentDefinition> {
     const agent = served.agents.get(agent_id);
     if (agent) return agent;
-    const store = await storeOf(served, c, named);
-    const userId = userOf(c, named);
-    const known = await store.runs.get({
-      runId: run_id,
-      agentId: agent_id,
-      ...(sessionId !== undefined && { sessionId }),
-      ...(userId !== undefined && { userId }),
-    });
-    if (!known) throw new NotFoundError("Agent not found");
+    const { run } = await findRun(served, c, { agent_id, run_id, session_id: sessionId, user_id: named });
+    if (!run) throw new NotFoundError("Agent not found");
     throw new ConflictError(`The agent "${agent_id}" is not served any more. The run stays as it is.`);
   }
 
