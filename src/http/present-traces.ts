@@ -148,41 +148,38 @@ function typeOf({ attributes }: StoredSpan): TraceNode["type"] {
 }
 
 /** What a trace's page shows of a span beside its texts, by the names that it knows. */
+const shown = {
+  AGENT: {
+    total_input_tokens: a.inputTokens,
+    total_output_tokens: a.outputTokens,
+    model: a.requestModel,
+    run_status: a.runStatus,
+    time_to_first_token: a.timeToFirstToken,
+    cost: a.cost,
+  },
+  LLM: {
+    model: a.requestModel,
+    provider: a.provider,
+    input_tokens: a.inputTokens,
+    output_tokens: a.outputTokens,
+    cache_read_tokens: a.cacheReadTokens,
+    cache_write_tokens: a.cacheWriteTokens,
+    reasoning_tokens: a.reasoningTokens,
+    time_to_first_token: a.timeToFirstChunk,
+    finish_reasons: a.finishReasons,
+    cost: a.cost,
+  },
+  TOOL: { tool_name: a.toolName, tool_call_id: a.toolCallId, parameters: a.toolArguments },
+  MEMORY: { changes: a.memoryChanges },
+  QUEUE: {},
+} satisfies Record<Exclude<TraceNode["type"], "SPAN">, Record<string, string>>;
+
+/** Of a span that a tool made itself, all that it has. */
 function metadataOf(type: TraceNode["type"], attributes: JsonObject): JsonObject {
-  const named: [string, unknown][] =
-    type === "AGENT"
-      ? [
-          ["total_input_tokens", attributes[a.inputTokens]],
-          ["total_output_tokens", attributes[a.outputTokens]],
-          ["model", attributes[a.requestModel]],
-          ["run_status", attributes[a.runStatus]],
-          ["time_to_first_token", attributes[a.timeToFirstToken]],
-          ["cost", attributes[a.cost]],
-        ]
-      : type === "LLM"
-        ? [
-            ["model", attributes[a.requestModel]],
-            ["provider", attributes[a.provider]],
-            ["input_tokens", attributes[a.inputTokens]],
-            ["output_tokens", attributes[a.outputTokens]],
-            ["cache_read_tokens", attributes[a.cacheReadTokens]],
-            ["cache_write_tokens", attributes[a.cacheWriteTokens]],
-            ["reasoning_tokens", attributes[a.reasoningTokens]],
-            ["time_to_first_token", attributes[a.timeToFirstChunk]],
-            ["finish_reasons", attributes[a.finishReasons]],
-            ["cost", attributes[a.cost]],
-          ]
-        : type === "TOOL"
-          ? [
-              ["tool_name", attributes[a.toolName]],
-              ["tool_call_id", attributes[a.toolCallId]],
-              ["parameters", attributes[a.toolArguments]],
-            ]
-          : type === "MEMORY"
-            ? [["changes", attributes[a.memoryChanges]]]
-            : type === "SPAN"
-              ? Object.entries(attributes)
-              : [];
+  if (type === "SPAN") return attributes;
+  const named = Object.entries(shown[type]).map(
+    ([name, attribute]) => [name, attributes[attribute]] as const,
+  );
   return Object.fromEntries(named.filter(([, value]) => value !== undefined));
 }
 
