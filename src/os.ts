@@ -108,18 +108,13 @@ const loadDelay = 50;
 // biome-ignore lint/suspicious/noExplicitAny: an agent's types stand on both sides of its methods, so no other type takes all.
 export type AnyAgent = BaseAgent<any, any, any>;
 
-const notNegative: Shape = {
-  fits: (value) => typeof value === "number" && value >= 0 && Number.isFinite(value),
-  words: "a number that is not negative",
-};
-
 /** An object with these fields and no others, each a number that is not negative. */
 function numbers<T>(fields: readonly (keyof T & string)[]): Shape {
   return {
     fits: (value) =>
       isJsonObject(value) &&
       Object.entries(value).every(
-        ([field, one]) => fields.includes(field as keyof T & string) && notNegative.fits(one),
+        ([field, one]) => fields.includes(field as keyof T & string) && shapes.notNegative.fits(one),
       ),
     words: `an object of numbers: ${fields.join(", ")}`,
   };
@@ -139,21 +134,21 @@ const wanted = {
   agnoCompat: shapes.flag,
   authorization: authorizationShape,
   trustedProxies: {
-    fits: (value) => notNegative.fits(value) && Number.isInteger(value),
+    fits: (value) => shapes.notNegative.fits(value) && Number.isInteger(value),
     words: "a whole number that is not negative",
   },
   limits: usageShape,
   corsOrigins: shapes.texts,
-  maxJsonBytes: notNegative,
-  maxUploadBytes: notNegative,
+  maxJsonBytes: shapes.notNegative,
+  maxUploadBytes: shapes.notNegative,
   drainTimeout: {
-    fits: (value) => notNegative.fits(value) && Number(value) <= 86_400,
+    fits: (value) => shapes.notNegative.fits(value) && Number(value) <= 86_400,
     words: "a number of seconds from 0 to 86400",
   },
   log: numbers<LogWriterOptions>(["interval", "backgroundInterval", "batchBytes", "bufferBytes", "retryFor"]),
   lease: numbers<LeaseOptions>(["lease", "beat", "sweep"]),
   queue: numbers<QueueOptions>(["concurrency", "total", "user", "session"]),
-  logRetention: notNegative,
+  logRetention: shapes.notNegative,
   traces: {
     fits: (value) => typeof value === "boolean" || isTraceOptions(value),
     words: "a boolean, or an object of content, redact, retentionDays and spanProcessors",
@@ -181,7 +176,7 @@ function isTraceOptions(value: unknown): boolean {
     Object.keys(unknown).length === 0 &&
     (content === undefined || typeof content === "boolean") &&
     (redact === undefined || typeof redact === "function") &&
-    (retentionDays === undefined || (notNegative.fits(retentionDays) && retentionDays > 0)) &&
+    (retentionDays === undefined || (shapes.notNegative.fits(retentionDays) && retentionDays > 0)) &&
     (spanProcessors === undefined || Array.isArray(spanProcessors))
   );
 }
@@ -189,7 +184,9 @@ function isTraceOptions(value: unknown): boolean {
 function isPrice(value: unknown): boolean {
   if (!isJsonObject(value)) return false;
   const { input, output, cacheRead = 0, cacheWrite = 0, ...unknown } = value;
-  return Object.keys(unknown).length === 0 && [input, output, cacheRead, cacheWrite].every(notNegative.fits);
+  return (
+    Object.keys(unknown).length === 0 && [input, output, cacheRead, cacheWrite].every(shapes.notNegative.fits)
+  );
 }
 
 /**
