@@ -11,6 +11,12 @@ const list = (text: string) =>
     .map((one) => one.trim())
     .filter((one) => one !== "");
 
+const postgresUrl = z
+  .string()
+  .regex(/^postgres(?:ql)?:\/\//, "must look like postgresql://user:password@host:5432/database");
+
+const flag = z.stringbool({ error: "must be true or false" });
+
 /** What the environment can set. Each is an option in code too, and an option in code wins. */
 const schema = {
   PORT: z
@@ -20,22 +26,16 @@ const schema = {
     .transform(Number)
     .default(7777),
   HOST: z.string().min(1).default("127.0.0.1"),
-  DATABASE_URL: z
-    .string()
-    .regex(/^postgres(?:ql)?:\/\//, "must look like postgresql://user:password@host:5432/database")
-    .optional(),
-  AGENTOS_LISTEN_URL: z
-    .string()
-    .regex(/^postgres(?:ql)?:\/\//, "must look like postgresql://user:password@host:5432/database")
-    .optional(),
+  DATABASE_URL: postgresUrl.optional(),
+  AGENTOS_LISTEN_URL: postgresUrl.optional(),
   AGENTOS_WORKERS: z
     .stringFormat("workers", (text) => /^[1-9]\d{0,3}$/.test(text), {
       error: "must be a whole number of at least 1",
     })
     .transform(Number)
     .default(1),
-  AGENTOS_AGNO_COMPAT: z.stringbool({ error: "must be true or false" }).default(false),
-  AGENTOS_AUTHORIZATION: z.stringbool({ error: "must be true or false" }).default(false),
+  AGENTOS_AGNO_COMPAT: flag.default(false),
+  AGENTOS_AUTHORIZATION: flag.default(false),
   AGENTOS_TRUSTED_PROXIES: z
     .stringFormat("proxies", (text) => /^\d{1,2}$/.test(text), {
       error: "must be the number of proxies before the server",
