@@ -33,23 +33,26 @@ const areTexts = (value: unknown) => Array.isArray(value) && value.every(isText)
 const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
 const hasMethod = (value: unknown, name: string) => isJsonObject(value) && typeof value[name] === "function";
 
-const isName = (value: unknown) =>
-  typeof value === "string" &&
-  value.length >= 1 &&
-  value.length <= 255 &&
-  value.isWellFormed() &&
-  !/[\u0000-\u001f\u007f]/.test(value);
+/** Whether a text holds no control characters, and no halves of a pair, which no database can store. */
+export const isReadable = (text: string) => !/[\u0000-\u001f\u007f]/.test(text) && text.isWellFormed();
+
+/** Characters that a name or an id has at most. */
+export const longestName = 255;
+
+/** Whether something can name a session, a user or a file: in a path, in a log and in both databases. */
+export const isName = (value: unknown): value is string =>
+  typeof value === "string" && value.length >= 1 && value.length <= longestName && isReadable(value);
+
 const isFile = (value: unknown) =>
   isJsonObject(value) &&
   ["image", "audio", "file"].includes(value["kind"] as string) &&
   isName(value["filename"]) &&
   isName(value["mime_type"]) &&
-  /^[\w.+-]+\/[\w.+-]/.test(value["mime_type"] as string) &&
+  /^[\w.+-]+\/[\w.+-]/.test(value["mime_type"]) &&
   value["bytes"] instanceof Uint8Array;
 
 export const shapes = {
   text: { fits: isText, words: "a text" },
-  /** What can name a session or a user: it must do so in a path, in a log and in both databases. */
   identifier: { fits: isName, words: "1 to 255 characters without control characters" },
   message: {
     fits: (value) => typeof value === "string" && value.trim() !== "",

@@ -2,8 +2,9 @@ import { z } from "@hono/zod-openapi";
 import { type SessionPlace, type SessionSort, sessionSorts } from "../db/sessions.ts";
 import { InvalidRequestError, NotFoundError } from "../errors.ts";
 import { isJsonObject, type JsonObject } from "../events/json.ts";
+import { isReadable } from "../options.ts";
 import { dbIdQuery } from "./database-id.ts";
-import { identifier, optionalIdentifier, readable } from "./identifiers.ts";
+import { identifier, optionalIdentifier } from "./identifiers.ts";
 
 const sessionTypes = ["agent", "team", "workflow"] as const;
 
@@ -16,7 +17,7 @@ const name = z
   .trim()
   .min(1, "A name has at least one character")
   .max(255, "A name has at most 255 characters")
-  .refine(readable, "A name may not hold control characters");
+  .refine(isReadable, "A name may not hold control characters");
 
 const optionalName = z
   .union([z.literal("").transform(() => undefined), z.null().transform(() => undefined), name])
@@ -54,7 +55,7 @@ export const sessionListQuery = {
   session_name: z
     .string()
     .max(255)
-    .refine(readable, "A name may not hold control characters")
+    .refine(isReadable, "A name may not hold control characters")
     .optional()
     .openapi({ description: "A part of the name, in upper or lower case." }),
   search: z
@@ -149,7 +150,7 @@ export function readCursor(text: string, sort: SessionSort): { page: number; aft
   if (by !== sort.by || order !== sort.order) {
     throw refuse(`The cursor is of a list that is sorted by ${by} ${order}`);
   }
-  const fits = by === "session_name" ? typeof key === "string" && readable(key) : typeof key === "number";
+  const fits = by === "session_name" ? typeof key === "string" && isReadable(key) : typeof key === "number";
   if (!fits) throw refuse("Not a cursor of this list");
   return { page, after: { key, sessionId } };
 }

@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import type { Principal } from "../../db/principal.ts";
 import { UnauthorizedError } from "../../errors.ts";
 import type { JsonObject } from "../../events/json.ts";
-import { readable } from "../identifiers.ts";
+import { isName } from "../../options.ts";
 import type { Caller } from "./caller.ts";
 import { KeyRing } from "./key-ring.ts";
 import { type Algorithm, type Authorization, pickClaims } from "./options.ts";
@@ -145,14 +145,14 @@ export function principalFor(of: {
 
 /** What a token is called in the audit log: its id, or the beginning of its hash. Never the token. */
 export function tokenIdOf(token: string, jti?: unknown): string {
-  if (typeof jti === "string" && jti !== "" && jti.length <= 255 && readable(jti)) return jti;
+  if (isName(jti)) return jti;
   return `sha256:${createHash("sha256").update(token).digest("hex").slice(0, 12)}`;
 }
 
 /** A claim that names a user or a session; one that cannot be a name is no token that we could act on. */
 function identifierOf(claim: unknown, what: string): string | undefined {
   if (claim === undefined || claim === null || claim === "") return undefined;
-  if (typeof claim === "string" && claim.length <= 255 && readable(claim)) return claim;
+  if (isName(claim)) return claim;
   throw new UnauthorizedError(`Invalid token ${what}`);
 }
 
