@@ -7,6 +7,7 @@ import {
   type SpanProcessor,
 } from "@opentelemetry/sdk-trace";
 import type { Logger } from "pino";
+import { Seldom } from "./seldom.ts";
 
 /** Milliseconds that a span may wait for others. */
 const interval = 1000;
@@ -16,9 +17,6 @@ const mostSpans = 8192;
 
 /** Spans in one request at most. */
 const atOnce = 512;
-
-/** Milliseconds between two lines about an endpoint that does not take spans. */
-const tellEvery = 10_000;
 
 /** Milliseconds that a stop waits for the endpoint. */
 const closeLimit = 5000;
@@ -51,7 +49,7 @@ class CountingProcessor implements OtlpProcessor {
   #pending = 0;
   #dropped = 0;
   #told = 0;
-  #toldAt = Number.NEGATIVE_INFINITY;
+  readonly #seldom = new Seldom();
   #isClosing = false;
   #isClosed = false;
 
@@ -112,10 +110,7 @@ class CountingProcessor implements OtlpProcessor {
 
   #drop(spans: number, reason: string, error?: unknown): void {
     this.#dropped += spans;
-    const now = performance.now();
-    if (now - this.#toldAt < tellEvery) return;
-    this.#toldAt = now;
-    this.#tell(reason, error);
+    this.#seldom.tell(() => this.#tell(reason, error));
   }
 
   #tell(reason: string, error?: unknown): void {

@@ -1,15 +1,13 @@
 import type { ReadableSpan, SpanProcessor } from "@opentelemetry/sdk-trace";
 import type { Logger } from "pino";
-
-/** Milliseconds between two lines about a processor that fails. */
-const tellEvery = 10_000;
+import { Seldom } from "./seldom.ts";
 
 /** Where spans go beside the database. A processor that throws loses the span, and takes nothing else with it. */
 export class SpanOutlets {
   readonly #processors: readonly SpanProcessor[];
   readonly #logger: Logger;
   #dropped = 0;
-  #toldAt = Number.NEGATIVE_INFINITY;
+  readonly #seldom = new Seldom();
 
   constructor(processors: readonly SpanProcessor[], logger: Logger) {
     this.#processors = processors;
@@ -54,9 +52,8 @@ export class SpanOutlets {
 
   #failed(error: unknown): void {
     this.#dropped++;
-    const now = performance.now();
-    if (now - this.#toldAt < tellEvery) return;
-    this.#toldAt = now;
-    this.#logger.warn({ err: error, spans_in_all: this.#dropped }, "a span processor failed");
+    this.#seldom.tell(() =>
+      this.#logger.warn({ err: error, spans_in_all: this.#dropped }, "a span processor failed"),
+    );
   }
 }

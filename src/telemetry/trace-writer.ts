@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { Database } from "../db/database.ts";
 import type { TraceWrite } from "../db/traces.ts";
 import { DatabaseUnavailableError } from "../errors.ts";
+import { Seldom } from "./seldom.ts";
 
 /** What has spans to write. */
 export interface TraceSource {
@@ -27,9 +28,6 @@ const atOnce = 50;
 /** Bytes of spans that may wait while the database is away. */
 const mostBytes = 32 * 1024 * 1024;
 
-/** Milliseconds between two lines about spans that were dropped. */
-const tellEvery = 10_000;
-
 /** Writes traces to the database, some at a time and behind the runs: what it cannot write it drops and counts. */
 export class TraceWriter {
   readonly #db: Database;
@@ -44,7 +42,7 @@ export class TraceWriter {
   #giveUp = new AbortController();
   #dropped = 0;
   #told = 0;
-  #toldAt = Number.NEGATIVE_INFINITY;
+  readonly #seldom = new Seldom();
 
   constructor(db: Database, logger: Logger) {
     this.#db = db;
@@ -70,10 +68,7 @@ export class TraceWriter {
   /** Counts spans that nobody will find. */
   drop(spans: number): void {
     this.#dropped += spans;
-    const now = performance.now();
-    if (now - this.#toldAt < tellEvery) return;
-    this.#tell();
-    this.#toldAt = now;
+    this.#seldom.tell(() => this.#tell());
   }
 
   /** Takes something that has spans to write. */
