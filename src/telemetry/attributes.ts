@@ -11,7 +11,6 @@ export const attributes = {
   conversation: "gen_ai.conversation.id",
   requestModel: "gen_ai.request.model",
   requestStream: "gen_ai.request.stream",
-  responseModel: "gen_ai.response.model",
   finishReasons: "gen_ai.response.finish_reasons",
   timeToFirstChunk: "gen_ai.response.time_to_first_chunk",
   outputType: "gen_ai.output.type",

@@ -27,7 +27,7 @@ import { milliseconds, sizeOf, storedSpan } from "./stored-span.ts";
 import type { TraceSource, TraceWriter } from "./trace-writer.ts";
 
 /** A model as telemetry names it. */
-export interface RunModel {
+interface RunModel {
   id: string;
   provider: string;
 }
@@ -54,7 +54,7 @@ export interface TracedRun {
 }
 
 /** What the spans of a run need. */
-export interface SpanParts {
+interface SpanParts {
   tracer: Tracer;
   content: Content;
   /** Where they are stored; undefined where they are only sent on. */

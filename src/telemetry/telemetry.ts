@@ -33,7 +33,7 @@ export interface TraceOptions {
 }
 
 /** What telemetry of a server needs. */
-export interface TelemetryOptions {
+interface TelemetryOptions {
   db: Database;
   /** Whether traces are stored in it. Default true. */
   stored?: boolean;
@@ -214,7 +214,7 @@ class Tracing {
 }
 
 /** Listens to a question to the model. */
-export type ChatObserver = Pick<RunTelemetry, "modelRequested" | "modelAnswered">;
+type ChatObserver = Pick<RunTelemetry, "modelRequested" | "modelAnswered">;
 
 /** Listens to one run: to its events, and to its turns of the model and its tools. A failure of its own never fails the run. */
 export class RunTelemetry {
