@@ -3,7 +3,7 @@ import { prepareSql } from "../prepared.ts";
 import type { Tables } from "../schema.ts";
 
 /** Rows of one log that are read at once; each may hold 1 MiB. */
-export const pageRows = 8;
+const pageRows = 8;
 
 /** A table as a query that is written by hand names it. */
 export type TableNamer = (name: keyof Tables) => RawBuilder<unknown>;

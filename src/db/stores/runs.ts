@@ -1,4 +1,4 @@
-import type { SelectQueryBuilder } from "kysely";
+import { type SelectQueryBuilder, sql } from "kysely";
 import { ConflictError, NotFoundError, QueueFullError } from "../../errors.ts";
 import type { JsonValue } from "../../events/json.ts";
 import { type Message, mediaIn } from "../../events/messages.ts";
@@ -6,7 +6,7 @@ import type { RunInput, RunStatus } from "../../events/run.ts";
 import type { Engine } from "../engine.ts";
 import { admitRun } from "../queries/admit.ts";
 import type { historyQuery } from "../queries/history.ts";
-import { type LogRow, pageRows } from "../queries/log-page.ts";
+import { type LogRow, logPage } from "../queries/log-page.ts";
 import { runOf } from "../queries/rows.ts";
 import type {
   Acceptance,
@@ -180,32 +180,20 @@ export class RunStore {
 
   /** A page of a run's log that begins right after an index. Empty at its end. */
   async events(runId: string, after: number): Promise<StoredEvents[]> {
+    const page = logPage((name) => this.#engine.table(name), sql`${runId}`, sql`${after}`);
     const rows = await this.#engine.db
-      .selectFrom("run_events")
-      .innerJoin("runs", "runs.run_id", "run_events.run_id")
+      .selectFrom(sql<LogRow>`(${page})`.as("page"))
       .select(["first_index", "events"])
-      .where("run_events.run_id", "=", runId)
-      .where((eb) => this.#scope.runs(eb))
-      .where("last_index", ">", after)
-      // Where to begin in the index: else each page would read past all that the reader has.
       .where((eb) =>
-        eb(
-          "first_index",
-          ">=",
-          eb.fn.coalesce(
-            eb
-              .selectFrom("run_events as before")
-              .select("before.first_index")
-              .where("before.run_id", "=", runId)
-              .where("before.first_index", "<=", after + 1)
-              .orderBy("before.first_index", "desc")
-              .limit(1),
-            eb.lit(0),
-          ),
+        eb.exists(
+          eb
+            .selectFrom("runs")
+            .select("runs.run_id")
+            .where("runs.run_id", "=", runId)
+            .where((runs) => this.#scope.runs(runs)),
         ),
       )
       .orderBy("first_index")
-      .limit(pageRows)
       .execute();
     return rows.map(storedEvents);
   }
