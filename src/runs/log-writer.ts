@@ -207,9 +207,8 @@ export class RunWriter {
   #end: RunEnd = {};
   #waiters: Waiter[] = [];
   #onItsWay: { waiters: Waiter[]; lastIndex: number } | undefined;
-  #again: "no" | "later" | "urgent" = "no";
-  /** When the first event came while a write was on its way. */
-  #againSince = 0;
+  /** What came while a write was on its way: since when, and whether it may not wait. */
+  #again: { since: number; urgent: boolean } | undefined;
   #failure: Error | undefined;
 
   constructor(run: WrittenRun, hooks: RunWriterHooks) {
@@ -298,17 +297,15 @@ export class RunWriter {
     this.#hooks.onStored(lastIndex);
     for (const { resolve } of waiters) resolve();
     const again = this.#again;
-    this.#again = "no";
-    if (again !== "no") this.#hooks.onDirty(this, again === "urgent", this.#againSince);
+    this.#again = undefined;
+    if (again) this.#hooks.onDirty(this, again.urgent, again.since);
   }
 
   #dirty(urgent: boolean): void {
     if (this.#failure) return;
-    if (!this.#onItsWay) this.#hooks.onDirty(this, urgent, performance.now());
-    else {
-      if (this.#again === "no") this.#againSince = performance.now();
-      if (urgent) this.#again = "urgent";
-      else if (this.#again === "no") this.#again = "later";
-    }
+    const since = performance.now();
+    if (!this.#onItsWay) this.#hooks.onDirty(this, urgent, since);
+    else if (!this.#again) this.#again = { since, urgent };
+    else if (urgent) this.#again.urgent = true;
   }
 }

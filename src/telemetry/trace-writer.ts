@@ -22,7 +22,7 @@ interface Waiting {
 /** Milliseconds that a trace may wait for others. */
 const interval = 250;
 
-/** Traces in one write. On SQLite the event loop stands still for so long. */
+/** Traces in one write. On SQLite other writes wait for so long. */
 const atOnce = 50;
 
 /** Bytes of spans that may wait while the database is away. */

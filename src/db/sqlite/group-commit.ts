@@ -77,32 +77,24 @@ export class GroupCommit {
    *
    * @returns what `work` returned, once it survives a power cut
    */
-  async alone<T>(work: () => Promise<T>): Promise<T> {
-    await this.#turn();
-    try {
-      const result = await this.#transaction(work);
-      await this.#disk?.sync();
-      delete this.#failures.alone;
-      return result;
-    } catch (error) {
-      const failure = unavailable(error);
-      this.#failures.alone = failure;
-      throw failure;
-    } finally {
-      this.#isAlone = false;
-      this.#next();
-    }
+  alone<T>(work: () => Promise<T>): Promise<T> {
+    return this.#inTurn(async () => {
+      try {
+        const result = await this.#transaction(work);
+        await this.#disk?.sync();
+        delete this.#failures.alone;
+        return result;
+      } catch (error) {
+        const failure = unavailable(error);
+        this.#failures.alone = failure;
+        throw failure;
+      }
+    });
   }
 
   /** Does something between two commits. */
-  async between(work: () => void): Promise<void> {
-    await this.#turn();
-    try {
-      work();
-    } finally {
-      this.#isAlone = false;
-      this.#next();
-    }
+  between(work: () => void): Promise<void> {
+    return this.#inTurn(work);
   }
 
   /** Resolves once nothing waits and nothing is under way. */
@@ -110,11 +102,18 @@ export class GroupCommit {
     while (this.#isAlone || this.#underWay > 0) await new Promise((resolve) => setImmediate(resolve));
   }
 
-  async #turn(): Promise<void> {
+  /** Does something while nothing else is committed. */
+  async #inTurn<T>(work: () => T | Promise<T>): Promise<T> {
     await new Promise<void>((resolve) => {
       this.#turns.push(resolve);
       this.#next();
     });
+    try {
+      return await work();
+    } finally {
+      this.#isAlone = false;
+      this.#next();
+    }
   }
 
   /** Once nothing is under way, hands over to who wants to be alone, else to all writes that wait. */

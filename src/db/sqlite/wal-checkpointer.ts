@@ -1,5 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
-import { parentPort, Worker, workerData } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
+import { OwnThread } from "./own-thread.ts";
 
 /** How often the log is moved into the database, in milliseconds. */
 const interval = 200;
@@ -25,24 +26,21 @@ export interface Checkpointer {
  */
 export function startCheckpointer(path: string, onLongLog: () => void): Checkpointer {
   let failure: string | undefined;
-  let thread: { worker: Worker; ended: Promise<void> } | undefined;
+  let thread: OwnThread<"stop", Told> | undefined;
   const start = () => {
-    // Options of the process are none of the thread's: some cannot be a thread's at all, and preloads would run in it too.
-    const worker = new Worker(new URL(import.meta.url), {
-      workerData: { checkpointPath: path },
-      execArgv: [],
-    });
-    const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
-    worker.on("error", (error) => {
-      failure = error.message;
-    });
-    worker.on("message", (told: Told) => {
-      failure = "failed" in told ? told.failed : undefined;
-      if ("pages" in told && told.pages > manyPages) onLongLog();
-    });
-    // After the listeners, for they would hold the process again.
-    worker.unref();
-    thread = { worker, ended };
+    thread = new OwnThread(
+      import.meta.url,
+      { checkpointPath: path },
+      {
+        onMessage: (told: Told) => {
+          failure = "failed" in told ? told.failed : undefined;
+          if ("pages" in told && told.pages > manyPages) onLongLog();
+        },
+        onError: (error) => {
+          failure = error instanceof Error ? error.message : String(error);
+        },
+      },
+    );
   };
   // There is nothing to move yet, and a thread that starts takes time from whoever waits for the server.
   const timer = setTimeout(start, interval).unref();
@@ -52,11 +50,7 @@ export function startCheckpointer(path: string, onLongLog: () => void): Checkpoi
     },
     async stop() {
       clearTimeout(timer);
-      if (!thread) return;
-      // A process that has nothing else to do would end before the worker did.
-      thread.worker.ref();
-      thread.worker.postMessage("stop");
-      await thread.ended;
+      await thread?.stop("stop");
     },
   };
 }

@@ -1,11 +1,12 @@
-import { closeSync, fdatasync, openSync } from "node:fs";
-import { parentPort, receiveMessageOnPort, Worker, workerData } from "node:worker_threads";
+import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { DatabaseUnavailableError } from "../../errors.ts";
 import { preparedQuery } from "../prepared.ts";
 import { BatchWriter, type Outcome } from "./batch-writer.ts";
 import { SqliteConnection } from "./connection.ts";
-import { failureOf } from "./failure.ts";
+import { type Failure, failureOf } from "./failure.ts";
+import { OwnThread } from "./own-thread.ts";
 import type { RunStatements } from "./run-statements.ts";
+import { WalSync } from "./wal-sync.ts";
 import { type Asker, settle, type Writer } from "./writer.ts";
 import type { Write } from "./writes.ts";
 
@@ -35,6 +36,9 @@ interface Started {
 type SentStatement = Pick<RunStatements["owner"], "sql" | "parts">;
 type SentStatements = Record<string, SentStatement | SentStatement[]>;
 
+/** The thread as its user sees it. */
+type Thread = OwnThread<Message, readonly Answered[]>;
+
 /** Writes that are sent before the event loop has come round: the thread works on them while it goes on. */
 const manyWaiting = 8;
 
@@ -49,7 +53,7 @@ export class ThreadWriter implements Writer {
   readonly #started: Started;
   readonly #askers = new Map<number, Asker>();
   readonly #soon: NodeJS.Timeout;
-  #thread: Worker | undefined;
+  #thread: Thread | undefined;
   #waiting: Asked[] = [];
   #lastId = 0;
   #isClosed = false;
@@ -78,12 +82,7 @@ export class ThreadWriter implements Writer {
     clearTimeout(this.#soon);
     this.#isClosed = true;
     this.#send();
-    const thread = this.#thread;
-    if (!thread) return;
-    const ended = new Promise<void>((resolve) => thread.once("exit", () => resolve()));
-    thread.ref();
-    thread.postMessage("close" satisfies Message);
-    await ended;
+    await this.#thread?.stop("close");
   }
 
   #send(): void {
@@ -91,39 +90,39 @@ export class ThreadWriter implements Writer {
     if (waiting.length === 0) return;
     this.#waiting = [];
     this.#thread ??= this.#start();
-    this.#thread.ref();
+    this.#thread.hold(true);
     this.#post(this.#thread, waiting);
   }
 
   /** What cannot be sent fails by itself, without the others. */
-  #post(thread: Worker, asked: readonly Asked[]): void {
+  #post(thread: Thread, asked: readonly Asked[]): void {
     try {
-      thread.postMessage(asked satisfies Message);
+      thread.post(asked);
     } catch (error) {
       if (asked.length > 1) for (const one of asked) this.#post(thread, [one]);
       else this.#settle(thread, asked[0]!.id, { failure: failureOf(error) });
     }
   }
 
-  #settle(thread: Worker, id: number, outcome: Outcome): void {
+  #settle(thread: Thread, id: number, outcome: Outcome): void {
     const asker = this.#askers.get(id)!;
     this.#askers.delete(id);
     settle(asker, outcome);
-    if (this.#askers.size === 0) thread.unref();
+    if (this.#askers.size === 0) thread.hold(false);
   }
 
-  #start(): Worker {
-    // Options of the process are none of the thread's: some cannot be a thread's at all, and preloads would run in it too.
-    const thread = new Worker(new URL(import.meta.url), { workerData: this.#started, execArgv: [] });
-    thread.on("message", (answers: readonly Answered[]) => {
-      for (const { id, outcome } of answers) this.#settle(thread, id, outcome);
-    });
+  #start(): Thread {
     let reason = "it was ended";
-    thread.on("error", (error) => {
-      reason = error instanceof Error ? error.message : String(error);
+    const thread: Thread = new OwnThread(import.meta.url, this.#started, {
+      onMessage: (answers) => {
+        for (const { id, outcome } of answers) this.#settle(thread, id, outcome);
+      },
+      onError: (error) => {
+        reason = error instanceof Error ? error.message : String(error);
+      },
     });
     // The next write starts another.
-    thread.once("exit", () => {
+    void thread.ended.then(() => {
       this.#thread = undefined;
       const failure = new DatabaseUnavailableError(
         `The thread that writes the database has ended: ${reason}. Try again.`,
@@ -132,8 +131,6 @@ export class ThreadWriter implements Writer {
       this.#askers.clear();
       this.#waiting = [];
     });
-    // After the listeners, for they would hold the process again. It may end when it has nothing else to do.
-    thread.unref();
     return thread;
   }
 }
@@ -161,7 +158,7 @@ function received(statements: SentStatements): RunStatements {
 class WriterThread {
   readonly #connection: SqliteConnection;
   readonly #batches: BatchWriter;
-  readonly #log: number;
+  readonly #disk: WalSync;
   /** What is committed, and waits for the disk. */
   #committed: Answered[] = [];
   #syncing = false;
@@ -169,12 +166,12 @@ class WriterThread {
   constructor({ writtenPath, statements }: Started) {
     this.#connection = new SqliteConnection(writtenPath, { locked: false });
     this.#batches = new BatchWriter(this.#connection, received(statements));
-    this.#log = openSync(`${writtenPath}-wal`, "r");
+    this.#disk = new WalSync(writtenPath);
   }
 
   close(): void {
     this.#connection.close();
-    closeSync(this.#log);
+    this.#disk.close();
   }
 
   commit(asked: readonly Asked[]): void {
@@ -189,20 +186,24 @@ class WriterThread {
     this.#sync();
   }
 
-  /** Waits for the disk, as `synchronous = FULL` does inside every commit; meanwhile the next ones are committed. */
+  /** Has what is committed answered once it is on the disk; meanwhile the next ones are committed. */
   #sync(): void {
     if (this.#syncing || this.#committed.length === 0) return;
     const committed = this.#committed;
     this.#committed = [];
     this.#syncing = true;
-    fdatasync(this.#log, (error) => {
-      this.#syncing = false;
-      const failure = error && failureOf(error);
-      parentPort!.postMessage(
-        failure ? committed.map(({ id }) => ({ id, outcome: { failure } })) : committed,
-      );
-      this.#sync();
-    });
+    const failed = (failure: Failure) => committed.map(({ id }) => ({ id, outcome: { failure } }));
+    void this.#disk
+      .sync()
+      .then(
+        () => committed,
+        (error: unknown) => failed(failureOf(error)),
+      )
+      .then((answers) => {
+        this.#syncing = false;
+        parentPort!.postMessage(answers);
+        this.#sync();
+      });
   }
 }
 
