@@ -36,7 +36,8 @@ export type {
   ToolDefinition,
 } from "./models/model.ts";
 export { OpenAIResponses } from "./models/openai-responses.ts";
-export { AgentOS, type AgentOSOptions, type AnyAgent } from "./os.ts";
+export { AgentOS } from "./os.ts";
+export type { AgentOSOptions, AnyAgent } from "./os-options.ts";
 export type { LogWriterOptions } from "./runs/log-writer.ts";
 export type { RunningServer, ServeOptions } from "./serve.ts";
 export type { ContentKind, ContentSource } from "./telemetry/content.ts";
