@@ -254,17 +254,17 @@ export class RunTelemetry {
 
   /** A turn of the model begins. The list of messages may grow afterwards. */
   modelRequested(messages: readonly Message[], stream: boolean): void {
-    this.#safely(() => this.#spans?.modelRequested(messages, stream));
+    this.#safely(() => this.#spans?.chat.modelRequested(messages, stream));
   }
 
   /** The model failed, and is asked again after some seconds. */
   modelRetried(error: Error, seconds: number): void {
-    this.#safely(() => this.#spans?.modelRetried(error, seconds));
+    this.#safely(() => this.#spans?.chat.modelRetried(error, seconds));
   }
 
   /** A turn of the model has ended. */
   modelAnswered(message: Message, usage: TokenUsage): void {
-    this.#safely(() => this.#spans?.modelAnswered(message, usage, this.#costOf(usage)));
+    this.#safely(() => this.#spans?.chat.modelAnswered(message, usage, this.#costOf(usage)));
   }
 
   /** Runs a tool's code, so that its own spans find their parent. */
