@@ -7,7 +7,7 @@ import {
   type SpanProcessor,
 } from "@opentelemetry/sdk-trace";
 import type { Logger } from "pino";
-import { Seldom } from "./seldom.ts";
+import { Drops } from "./drops.ts";
 
 /** Milliseconds that a span may wait for others. */
 const interval = 1000;
@@ -41,20 +41,17 @@ export function otlpProcessor(logger: Logger): OtlpProcessor | undefined {
 
 /** Batches of spans, with a count of our own: OpenTelemetry's processor does not tell what it drops. */
 class CountingProcessor implements OtlpProcessor {
-  readonly #logger: Logger;
   readonly #limit: number;
   readonly #batches: BatchSpanProcessor;
   readonly #drained = Promise.withResolvers<void>();
   /** Spans that wait or are on their way. */
   #pending = 0;
-  #dropped = 0;
-  #told = 0;
-  readonly #seldom = new Seldom();
+  readonly #drops: Drops;
   #isClosing = false;
   #isClosed = false;
 
   constructor(logger: Logger, limit: number) {
-    this.#logger = logger;
+    this.#drops = new Drops(logger, "the OTLP endpoint did not take spans");
     this.#limit = limit;
     this.#batches = new BatchSpanProcessor({
       exporter: new LazyExporter((spans, error) => this.#done(spans, error)),
@@ -65,7 +62,7 @@ class CountingProcessor implements OtlpProcessor {
   }
 
   get dropped(): number {
-    return this.#dropped;
+    return this.#drops.count;
   }
 
   onStart(): void {}
@@ -97,7 +94,7 @@ class CountingProcessor implements OtlpProcessor {
     this.#isClosed = true;
     if (this.#pending > 0) this.#drop(this.#pending, "the server stops, and the endpoint did not answer");
     else await stopped;
-    if (this.#dropped > this.#told) this.#tell("the server stops");
+    this.#drops.tellRest({ reason: "the server stops" });
   }
 
   #done(spans: number, error: unknown): void {
@@ -109,17 +106,7 @@ class CountingProcessor implements OtlpProcessor {
   }
 
   #drop(spans: number, reason: string, error?: unknown): void {
-    this.#dropped += spans;
-    this.#seldom.tell(() => this.#tell(reason, error));
-  }
-
-  #tell(reason: string, error?: unknown): void {
-    const spans = this.#dropped - this.#told;
-    this.#told = this.#dropped;
-    this.#logger.warn(
-      { ...(error !== undefined && { err: error }), reason, spans, spans_in_all: this.#dropped },
-      "the OTLP endpoint did not take spans",
-    );
+    this.#drops.add(spans, { ...(error !== undefined && { err: error }), reason });
   }
 }
 

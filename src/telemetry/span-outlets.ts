@@ -1,17 +1,17 @@
 import type { ReadableSpan, SpanProcessor } from "@opentelemetry/sdk-trace";
 import type { Logger } from "pino";
-import { Seldom } from "./seldom.ts";
+import { Drops } from "./drops.ts";
 
 /** Where spans go beside the database. A processor that throws loses the span, and takes nothing else with it. */
 export class SpanOutlets {
   readonly #processors: readonly SpanProcessor[];
   readonly #logger: Logger;
-  #dropped = 0;
-  readonly #seldom = new Seldom();
+  readonly #drops: Drops;
 
   constructor(processors: readonly SpanProcessor[], logger: Logger) {
     this.#processors = processors;
     this.#logger = logger;
+    this.#drops = new Drops(logger, "a span processor failed");
   }
 
   /** Whether there is none. */
@@ -21,7 +21,7 @@ export class SpanOutlets {
 
   /** How many times a processor failed to take a span, since the start. */
   get dropped(): number {
-    return this.#dropped;
+    return this.#drops.count;
   }
 
   /** Gives a span that has ended to each of them. */
@@ -51,9 +51,6 @@ export class SpanOutlets {
   }
 
   #failed(error: unknown): void {
-    this.#dropped++;
-    this.#seldom.tell(() =>
-      this.#logger.warn({ err: error, spans_in_all: this.#dropped }, "a span processor failed"),
-    );
+    this.#drops.add(1, { err: error });
   }
 }

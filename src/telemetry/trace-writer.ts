@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import type { Database } from "../db/database.ts";
 import type { TraceWrite } from "../db/traces.ts";
 import { DatabaseUnavailableError } from "../errors.ts";
-import { Seldom } from "./seldom.ts";
+import { Drops } from "./drops.ts";
 
 /** What has spans to write. */
 export interface TraceSource {
@@ -40,19 +40,18 @@ export class TraceWriter {
   #writing: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   #giveUp = new AbortController();
-  #dropped = 0;
-  #told = 0;
-  readonly #seldom = new Seldom();
+  readonly #drops: Drops;
 
   constructor(db: Database, logger: Logger) {
     this.#db = db;
     this.#logger = logger;
+    this.#drops = new Drops(logger, "spans were dropped");
     db.beforeClose(() => this.close());
   }
 
   /** How many spans were not written, since the start. */
   get dropped(): number {
-    return this.#dropped;
+    return this.#drops.count;
   }
 
   /** Whether there is room for more bytes. */
@@ -67,8 +66,7 @@ export class TraceWriter {
 
   /** Counts spans that nobody will find. */
   drop(spans: number): void {
-    this.#dropped += spans;
-    this.#seldom.tell(() => this.#tell());
+    this.#drops.add(spans);
   }
 
   /** Takes something that has spans to write. */
@@ -114,7 +112,7 @@ export class TraceWriter {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     clearTimeout(timer);
-    if (this.#dropped > this.#told) this.#tell();
+    this.#drops.tellRest();
     this.#giveUp = new AbortController();
   }
 
@@ -168,13 +166,5 @@ export class TraceWriter {
         await wait(Math.min(2000, 100 * 2 ** attempt), undefined, { signal }).catch(() => undefined);
       }
     }
-  }
-
-  #tell(): void {
-    this.#logger.warn(
-      { spans: this.#dropped - this.#told, spans_in_all: this.#dropped },
-      "spans were dropped",
-    );
-    this.#told = this.#dropped;
   }
 }
