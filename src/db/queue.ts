@@ -78,7 +78,7 @@ export class Queue {
       .where("background", "=", 1)
       .where("crashes", ">=", suspectFrom)
       .where("agent_id", "in", agents)
-      .where((eb) => eb("available_at", "<", eb(now, "-", waited)))
+      .where((eb) => eb("available_at", "<", eb(now, "-", Math.round(waited))))
       .limit(1)
       .executeTakeFirst();
     return waiting !== undefined;

@@ -147,7 +147,7 @@ export class QueueWorker {
       this.#emptying =
         this.#running > 0 && !this.#alone && (await queue().wantsIdle(agents(), this.#patience));
     } catch (error) {
-      logger.debug({ err: error }, "the queue could not be looked at");
+      logger.warn({ err: error }, "the queue could not be looked at");
     }
     this.wake();
   }
