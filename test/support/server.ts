@@ -7,7 +7,7 @@ import {
   OpenAIResponses,
   type ServeOptions,
 } from "agentos-ts";
-import { loadConnections } from "../../src/models/connections.ts";
+import { loadForRuns } from "./load-for-runs.ts";
 import { type MockModel, startMockModel } from "./mock-model.ts";
 
 /** A server under test, listening on a port of its own, with the stand-in for the model behind it. */
@@ -30,8 +30,7 @@ export async function startServer(
     serve?: ServeOptions;
   } = {},
 ): Promise<TestServer> {
-  // What runs need is loaded here, not within the time that a test gives its first one.
-  await Promise.all([import("../../src/telemetry/instruments.ts"), loadConnections()]);
+  await loadForRuns();
   const model = await startMockModel();
   const agent = new Agent({
     id: "copilot",

@@ -2,6 +2,7 @@ import { appendFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { Agent, AgentOS, databaseFromEnvironment, OpenAIResponses, tool } from "agentos-ts";
 import * as z from "zod";
+import { loadForRuns } from "../load-for-runs.ts";
 
 /**
  * The app of the fault tests. Its tool writes down when it begins and ends, in a file that outlives the process.
@@ -55,6 +56,8 @@ const agent = new Agent({
 });
 
 const lease = Number(process.env["TEST_LEASE"]);
+
+await loadForRuns();
 
 await new AgentOS({
   agents: [agent],
